@@ -1,0 +1,43 @@
+# make serve   set up, then serve the committed models (PORT=8000)
+# make test    set up everything, then run every check and test
+# make train   train the committed models again
+# make lint    ruff and mypy only
+# make lock    resolve the dependencies again
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: serve test train lint lock
+
+serve: .venv/serve.installed
+	@$(BIN)/python -m service --port $(PORT)
+
+test: lint
+	$(BIN)/python -m pytest
+
+train: .venv/dev.installed
+	$(BIN)/python -m training examples
+
+lint: .venv/dev.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.venv/serve.installed: requirements/serve.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("expected Python 3.11 or newer, found " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/serve.txt
+	@touch $@
+
+# A superset of the server's lock at the same versions: one environment does for both.
+.venv/dev.installed: .venv/serve.installed requirements/dev.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-header
+lock:
+	$(COMPILE) --extra cpu -o requirements/serve.txt
+	$(COMPILE) --extra gpu -c requirements/serve.txt -o requirements/gpu.txt
+	$(COMPILE) --extra cpu --extra training --extra dev -c requirements/serve.txt -o requirements/dev.txt

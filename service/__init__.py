@@ -1,0 +1,1 @@
+"""The server: attention-LSTMs in ONNX Runtime, predictions with their reasons over REST."""

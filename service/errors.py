@@ -1,0 +1,119 @@
+"""Everything that can go wrong, and the HTTP answer it becomes.
+
+ServiceError
+├── StartupError             the server cannot start: printed, exit status 1
+│   └── ProviderUnavailable
+├── ModelError               a model folder cannot be served: logged, shown in GET /models, never raised to a caller
+└── HttpError                an answer, application/problem+json (RFC 9457)
+    ├── NotJson               400
+    ├── NotFound              404
+    ├── TooLarge              413
+    ├── UnsupportedMediaType  415
+    ├── Invalid               422  with a JSON pointer to each fault
+    └── Unavailable           503
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Fault(BaseModel):
+    """One thing wrong with a request: where, what was expected, what was received."""
+
+    pointer: str = Field(examples=["/sequences/3/17/1"], description="JSON pointer into the body, or the parameter")
+    expected: str = Field(examples=["a finite number"])
+    received: str = Field(examples=["NaN"])
+
+
+class Problem(BaseModel):
+    """An error as this server answers it (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["/sequences/3/17/1: expected a finite number, received NaN"])
+    errors: list[Fault] = Field(default=[], description="every fault found, at most ten")
+
+
+class ServiceError(Exception):
+    """Base of every error this package raises on purpose; its text is written for the reader."""
+
+
+class StartupError(ServiceError):
+    """The server cannot start as configured."""
+
+
+class ProviderUnavailable(StartupError):
+    """The execution provider that was asked for is not there."""
+
+
+class ModelError(ServiceError):
+    """A model folder cannot be served."""
+
+
+class HttpError(ServiceError):
+    """Base of the errors that are answers."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.faults = list(faults)
+
+    def problem(self) -> dict[str, Any]:
+        """The body of the answer."""
+        title = TITLES.get(self.status, self.status.phrase)
+        return Problem(title=title, status=self.status, detail=str(self), errors=self.faults).model_dump()
+
+
+class NotJson(HttpError):
+    """The body is not JSON."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class NotFound(HttpError):
+    """No such model, version or explanation."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class TooLarge(HttpError):
+    """The body is over the limit."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnsupportedMediaType(HttpError):
+    """The body is not of a type this server reads."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class Invalid(HttpError):
+    """The body is JSON but not a request; every fault says where."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    shown = 10
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        first = faults[0]
+        detail = f"{first.pointer or 'the body'}: expected {first.expected}, received {first.received}"
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        super().__init__(detail + more, faults[: self.shown])
+
+
+class Unavailable(HttpError):
+    """The server cannot do it now."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+# RFC 9110 renamed two; Python 3.13 has the new names, 3.11 the old.
+TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}

@@ -1,0 +1,68 @@
+"""One kept explanation: everything an answer was made of, readable without the model that made it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from service.arrays import FloatArray
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """The sequences of one request with their predictions and weights.
+
+    Attributes:
+        id: UUID version 7, so that ids sort by time.
+        created: seconds since 1970.
+        features: names of the feature axis.
+        classes: class names in output order; none for regression.
+        sequences: one `(time, feature)` each.
+        predictions: `(sequence, 1 or classes)`.
+        labels: the predicted class of each sequence; None for regression.
+        attention: one `(time,)` or `(time, feature)` each; None from a model without attention.
+    """
+
+    id: str
+    created: float
+    model: str
+    version: int
+    task: str
+    features: list[str]
+    classes: list[str]
+    sequences: list[np.ndarray]
+    predictions: np.ndarray
+    labels: list[str] | None
+    attention: list[np.ndarray] | None
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, in UTC."""
+        return datetime.fromtimestamp(self.created, UTC)
+
+    def encode(self) -> bytes:
+        """MessagePack, arrays as their shape and little-endian float32 bytes."""
+        return _encoder.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Explanation":
+        """The inverse of `encode`."""
+        return _decoder.decode(data)
+
+
+def steps(weights: FloatArray) -> FloatArray:
+    """Weights by step, `(time,)`: as they are when shared, the mean over features of `(time, feature)`."""
+    return weights if weights.ndim == 1 else weights.mean(axis=1)
+
+
+def _to_wire(value: Any) -> tuple[tuple[int, ...], bytes]:
+    return value.shape, np.ascontiguousarray(value, "<f4").tobytes()
+
+
+def _from_wire(kind: type, value: Any) -> Any:
+    shape, data = value
+    return np.frombuffer(data, "<f4").reshape(shape)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
+_decoder = msgspec.msgpack.Decoder(Explanation, dec_hook=_from_wire)

@@ -1,0 +1,61 @@
+"""What the service asks of a store of explanations; `sqlite.py` is one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service.errors import ServiceError
+from service.explanations.record import Explanation
+
+
+class StoreError(ServiceError):
+    """The store did not do what it was asked: it is full, locked, gone or damaged."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which explanations to list; None does not filter.
+
+    Attributes:
+        label: at least one sequence was given this label.
+        since: made at or after this time.
+        before: made before the explanation with this id (the cursor of the page before).
+    """
+
+    model: str | None = None
+    version: int | None = None
+    label: str | None = None
+    since: datetime | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A listed explanation, without its arrays."""
+
+    id: str
+    created: float
+    model: str
+    version: int
+    sequences: int
+    labels: Sequence[str]
+
+
+class Store(Protocol):
+    """Keeps explanations. Every method may raise StoreError."""
+
+    async def put(self, explanation: Explanation) -> None:
+        """Keeps it; when this returns, `get` finds it, also after a restart."""
+
+    async def get(self, id: str) -> Explanation | None:
+        """The explanation, or None when there is none (any more)."""
+
+    async def latest(self, filter: Filter, limit: int) -> list[Entry]:
+        """The newest `limit` that pass the filter, newest first."""
+
+    async def delete(self, id: str) -> bool:
+        """Deletes it; False when there was none."""
+
+    async def close(self) -> None:
+        """Lets go of files and connections."""

@@ -1,0 +1,148 @@
+"""model.json: what a model declares about itself. Training writes it, the service reads it; nobody guesses.
+
+A model is a folder `models/NAME/VERSION/` with `model.onnx` and `model.json`. The graph's inputs are `sequences`
+float32 `(batch, time, feature)` and, where lengths differ, `lengths` int32 `(batch,)`. Its outputs are `prediction`
+`(batch, 1 or classes)` and, for a model with attention, `attention` `(batch, time)` or `(batch, time, feature)`.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+GRAPH_FILE = "model.onnx"
+MANIFEST_FILE = "model.json"
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
+
+Task = Literal["binary", "multiclass", "regression"]
+Verdict = Literal["supported", "weak", "no better than random"]
+Axes = tuple[Literal["time"]] | tuple[Literal["time"], Literal["feature"]]
+
+
+class Part(BaseModel):
+    """Base of everything in model.json: immutable, unknown fields rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Lengths(Part):
+    """How many steps a sequence may have."""
+
+    min: int = Field(ge=1)
+    max: int | None = Field(description="None: any length the server allows")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"expected max >= min, received min {self.min} and max {self.max}")
+        return self
+
+
+class Attention(Part):
+    """Where the weights come from and what they are laid over."""
+
+    kind: str = Field(description="how scores are computed, e.g. permute-dense")
+    position: str = Field(description="before or after the LSTM")
+    axes: Axes = Field(description="(time,) for one vector shared by all features, (time, feature) for one each")
+
+
+class Quality(Part):
+    """One number on the test split, over several trainings that differ in nothing but the seed."""
+
+    metric: Literal["accuracy", "rmse"]
+    split: Literal["test"] = "test"
+    samples: int = Field(ge=1)
+    published: float = Field(description="of the model in this folder")
+    seeds: dict[int, float] = Field(description="of every seed trained")
+    mean: float
+    spread: float = Field(description="standard deviation over the seeds")
+
+
+class Faithfulness(Part):
+    """The weights put to the test on sequences of the test split; see `explanations/faithfulness.py`."""
+
+    samples: int = Field(ge=1)
+    comprehensiveness: float = Field(description="drop of the prediction without the heaviest steps")
+    occlusion_comprehensiveness: float = Field(description="without the steps whose single removal changes most")
+    random_comprehensiveness: float = Field(description="without as many steps at random")
+    sufficiency: float = Field(description="drop of the prediction with the heaviest steps alone")
+    random_sufficiency: float = Field(description="with as many steps at random alone")
+    rank_correlation: float | None = Field(description="of the weights with what removing each step alone changes")
+    verdict: Verdict
+
+
+class TrainingRecord(Part):
+    """What the model was made from."""
+
+    data: str
+    samples: int = Field(ge=1, description="in the training split, without validation")
+    lengths: Lengths = Field(description="of the sequences of the training split")
+    seed: int
+    settings: dict[str, Any]
+    attention_on_step: dict[str, float] | None = Field(
+        default=None, description="where the true step is known: how often the top weight is on it, and its mean weight"
+    )
+
+
+class Parity(Part):
+    """Largest absolute difference between Keras and ONNX Runtime, over several batch sizes and lengths."""
+
+    prediction: float = Field(ge=0)
+    attention: float | None = Field(default=None, ge=0)
+
+
+class Example(Part):
+    """A sequence one can send to the model, from its test split."""
+
+    sequence: list[list[float]] = Field(description="(time, feature)")
+    target: str | float
+
+
+class Manifest(Part):
+    """The whole of model.json."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    version: int = Field(ge=1)
+    description: str
+    created: datetime
+    task: Task
+    features: list[str] = Field(min_length=1, description="names, in the order of the feature axis")
+    labels: list[str] = Field(description="class names in output order; binary: [negative, positive]; regression: none")
+    lengths: Lengths
+    attention: Attention | None = Field(description="None: the model has no attention")
+    examples: list[Example] = []
+    training: TrainingRecord | None = None
+    quality: Quality | None = None
+    faithfulness: Faithfulness | None = Field(default=None, description="None: not tested, or there are no weights")
+    parity: Parity
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of model.onnx")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        expected = {"binary": len(self.labels) == 2, "multiclass": len(self.labels) >= 2, "regression": not self.labels}
+        if not expected[self.task]:
+            raise ValueError(f"expected as many labels as a {self.task} task has, received {self.labels}")
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """Size of the prediction's last axis."""
+        return len(self.labels) if self.task == "multiclass" else 1
+
+    @property
+    def sequences_shape(self) -> str:
+        """The shape of one sequence, in words for error messages."""
+        low, high = self.lengths.min, self.lengths.max
+        time = f"{low}" if low == high else f"{low} or more" if high is None else f"{low} to {high}"
+        return f"{time} time steps × {len(self.features)} feature{'s' * (len(self.features) > 1)}"
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads `folder/model.json`.
+
+        Raises:
+            OSError: the file cannot be read.
+            pydantic.ValidationError: it is not a valid manifest.
+        """
+        return cls.model_validate_json((folder / MANIFEST_FILE).read_bytes())

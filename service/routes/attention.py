@@ -1,0 +1,178 @@
+"""GET /attention, /attention/{id} as JSON and as a picture, DELETE /attention/{id}."""
+
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+
+from service import wire
+from service.errors import NotFound, Unavailable
+from service.explanations import charts
+from service.explanations.measures import concentration
+from service.explanations.record import Explanation, steps
+from service.explanations.store import Filter, Store, StoreError
+from service.routes import problems
+from service.schemas import ExplanationEntry, ExplanationList, ExplanationResponse
+
+router = APIRouter(tags=["attention"])
+TOP_STEPS = 3
+R = TypeVar("R")
+
+
+class SVGResponse(Response):
+    """A picture."""
+
+    media_type = "image/svg+xml"
+
+
+def get_store(request: Request) -> Store:
+    """The app's store.
+
+    Raises:
+        NotFound: the server keeps no explanations.
+    """
+    store: Store | None = request.app.state.store
+    if store is None:
+        raise NotFound("expected a server that keeps explanations; this one was started with the store set to none")
+    return store
+
+
+StoreDep = Annotated[Store, Depends(get_store)]
+Id = Annotated[str, Path(description="the `id` of a POST /predict answer")]
+Sequence = Annotated[int, Query(ge=0, description="which sequence of the request a picture shows")]
+
+
+@router.get(
+    "/attention",
+    summary="The latest explanations",
+    response_model=ExplanationList,
+    responses=problems(404, 422, 503),
+)
+async def list_explanations(
+    store: StoreDep,
+    limit: Annotated[int, Query(ge=1, le=1000, description="explanations on a page")] = 20,
+    cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
+    model: Annotated[str | None, Query(description="only of this model")] = None,
+    version: Annotated[int | None, Query(ge=1, description="only of this version", le=2**31)] = None,
+    label: Annotated[str | None, Query(description="only where some sequence was given this label")] = None,
+    since: Annotated[
+        datetime | None, Query(description="only made at or after this time (UTC if it does not say)")
+    ] = None,
+) -> Any:
+    """Explanations of past predictions, newest first."""
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    filter = Filter(model=model, version=version, label=label, since=since, before=cursor)
+    entries = await _ask(store.latest(filter, limit + 1))  # one more, to know whether there is a next page
+    page = [
+        ExplanationEntry(
+            id=entry.id,
+            created=datetime.fromtimestamp(entry.created, UTC),
+            model=entry.model,
+            version=entry.version,
+            sequences=entry.sequences,
+            labels=list(entry.labels),
+            url=f"/attention/{entry.id}",
+        )
+        for entry in entries[:limit]
+    ]
+    return ExplanationList(explanations=page, next=page[-1].id if len(entries) > limit else None)
+
+
+@router.get(
+    "/attention/{id}.svg",
+    summary="One explanation as a picture",
+    response_class=SVGResponse,
+    responses=problems(404, 422, 503),
+)
+async def draw_explanation(id: Id, store: StoreDep, sequence: Sequence = 0) -> Response:
+    """One sequence drawn over time: its values, the weights as a heat band and as bars, the top steps marked."""
+    explanation = await _find(store, id)
+    if sequence >= len(explanation.sequences):
+        raise NotFound(f"expected a sequence from 0 to {len(explanation.sequences) - 1}, received {sequence}")
+    chart = charts.explanation_chart(explanation, sequence)
+    return SVGResponse(await anyio.to_thread.run_sync(charts.svg, chart))
+
+
+@router.get(
+    "/attention/{id}",
+    summary="One explanation",
+    response_model=ExplanationResponse,
+    responses={200: {"content": {SVGResponse.media_type: {}}}, **problems(404, 422, 503)},
+)
+async def get_explanation(
+    id: Id, store: StoreDep, sequence: Sequence = 0, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+) -> Response:
+    """The sequences received, what was predicted, the weights, and the steps that weigh most with their values.
+
+    With `Accept: image/svg+xml`, or under `/attention/{id}.svg`, one sequence as a picture.
+    """
+    if SVGResponse.media_type in [range.partition(";")[0].strip() for range in accept.split(",")]:
+        return await draw_explanation(id, store, sequence)
+    return Response(wire.dump(_describe(await _find(store, id))), media_type="application/json")
+
+
+@router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 503))
+async def delete_explanation(id: Id, store: StoreDep) -> None:
+    """Forgets the sequences, the predictions and the weights."""
+    if not await _ask(store.delete(id)):
+        raise _not_found(id)
+
+
+async def _find(store: Store, id: str) -> Explanation:
+    explanation = await _ask(store.get(id))
+    if explanation is None:
+        raise _not_found(id)
+    return explanation
+
+
+def _not_found(id: str) -> NotFound:
+    return NotFound(f"expected the id of a kept explanation, received {id!r}: never given, deleted, or too old")
+
+
+async def _ask(answer: Awaitable[R]) -> R:
+    """Awaits the store; its failure is the server's, and passes."""
+    try:
+        return await answer
+    except StoreError as error:
+        raise Unavailable(str(error)) from error
+
+
+def _describe(explanation: Explanation) -> dict[str, Any]:
+    """See `ExplanationResponse`."""
+    axes = None
+    if explanation.attention is not None:
+        axes = ("time", "feature")[: explanation.attention[0].ndim]
+    return {
+        "id": explanation.id,
+        "created": explanation.created_at,
+        "model": explanation.model,
+        "version": explanation.version,
+        "task": explanation.task,
+        "features": explanation.features,
+        "classes": explanation.classes,
+        "attention_axes": axes,
+        "sequences": [_describe_sequence(explanation, index) for index in range(len(explanation.sequences))],
+    }
+
+
+def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
+    """See `SequenceExplanation`."""
+    sequence = explanation.sequences[index]
+    answer = {
+        "sequence": sequence,
+        "prediction": wire.squeeze(explanation.predictions)[index],
+        "label": explanation.labels[index] if explanation.labels else None,
+    }
+    if explanation.attention is None:
+        return {**answer, "attention": None, "top": [], "concentration": None}
+    attention = explanation.attention[index]
+    weights = steps(attention)
+    answer["attention"] = weights
+    if attention.ndim == 2:
+        answer["attention_per_feature"] = attention
+    answer["top"] = wire.top(sequence, weights, explanation.features, TOP_STEPS)
+    answer["concentration"] = concentration(weights)
+    return answer

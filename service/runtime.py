@@ -1,0 +1,134 @@
+"""One model in ONNX Runtime: the choice of provider and threads, and `run(batch) -> outputs`."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
+import onnxruntime as ort
+
+from service.arrays import FloatArray, IntArray
+from service.errors import ModelError, ProviderUnavailable
+from service.settings import Provider
+
+ort.set_default_logger_severity(4)  # what matters is checked below, and said in our own words
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+FLOAT, INT = "tensor(float)", "tensor(int32)"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model said about one batch.
+
+    Attributes:
+        prediction: `(batch, 1 or classes)`.
+        attention: `(batch, time)` or `(batch, time, feature)`; None from a model without attention.
+    """
+
+    prediction: FloatArray
+    attention: FloatArray | None
+
+
+class Runtime:
+    """An ONNX Runtime session whose inputs and outputs have the names of the model contract.
+
+    Args:
+        graph: path of model.onnx.
+        provider: `cuda` demands CUDA; `auto` takes it where it works.
+        threads: threads for one run.
+
+    Raises:
+        ProviderUnavailable: CUDA was demanded and is not there.
+        ModelError: the graph cannot be loaded, or an input or output of the contract is missing.
+    """
+
+    def __init__(self, graph: Path, provider: Provider, threads: int) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(graph, options, providers=_providers(provider))
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            raise ModelError(f"{graph.name}: expected a graph that ONNX Runtime can load, received: {error}") from error
+        self.provider = "cuda" if self._session.get_providers()[0] == CUDA else "cpu"
+        if provider == "cuda" and self.provider != "cuda":
+            raise ProviderUnavailable(NO_CUDA.format(why="ONNX Runtime fell back to the CPU: no GPU, or no driver"))
+        self._check_contract()
+        shape = self._session.get_inputs()[0].shape
+        self.time = shape[1] if isinstance(shape[1], int) else None
+        self.takes_lengths = len(self._session.get_inputs()) == 2
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, sequences: FloatArray, lengths: IntArray) -> Outputs:
+        """Runs one batch.
+
+        Args:
+            sequences: `(batch, time, feature)`, finite, padded to `self.time` where that is fixed.
+            lengths: `(batch,)` int32; passed on where the graph takes lengths.
+        """
+        feeds = {"sequences": sequences} | ({"lengths": lengths} if self.takes_lengths else {})
+        outputs = dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True))
+        return Outputs(outputs["prediction"], outputs.get("attention"))
+
+    def output_rank(self, name: str) -> int | None:
+        """Number of axes of an output, None where the graph has no such output."""
+        ranks = {output.name: len(output.shape) for output in self._session.get_outputs()}
+        return ranks.get(name)
+
+    @property
+    def features(self) -> int | str | None:
+        """Size of the feature axis, an integer where the graph fixes it."""
+        size: int | str | None = self._session.get_inputs()[0].shape[2]
+        return size
+
+    def _check_contract(self) -> None:
+        inputs = {i.name: (i.type, len(i.shape)) for i in self._session.get_inputs()}
+        expected = {"sequences": (FLOAT, 3), "lengths": (INT, 1)}
+        if "sequences" not in inputs or any(expected.get(name) != found for name, found in inputs.items()):
+            raise ModelError(f"expected inputs {expected}, lengths optional; received {inputs}")
+        outputs = {o.name: (o.type, len(o.shape)) for o in self._session.get_outputs()}
+        allowed = {"prediction": [(FLOAT, 2)], "attention": [(FLOAT, 2), (FLOAT, 3)]}
+        if "prediction" not in outputs or any(found not in allowed.get(name, []) for name, found in outputs.items()):
+            raise ModelError(f"expected outputs {allowed}, attention optional; received {outputs}")
+
+
+def check_provider(provider: Provider) -> None:
+    """Checks, before any model is loaded, that this onnxruntime can use CUDA where CUDA is demanded.
+
+    Raises:
+        ProviderUnavailable: it cannot.
+    """
+    if provider == "cuda" and CUDA not in ort.get_available_providers():
+        raise ProviderUnavailable(NO_CUDA.format(why="the installed onnxruntime is built for the CPU only"))
+
+
+def available_cpus() -> int:
+    """CPUs this process may use: its affinity, and the quota of its container (cgroup v2 or v1)."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cpus, cgroup_quota(Path("/sys/fs/cgroup")))))
+
+
+def cgroup_quota(root: Path) -> float:
+    """CPUs' worth of time that the cgroup mounted at `root` may use; infinite without a limit."""
+    v2, v1 = root / "cpu.max", root / "cpu" / "cpu.cfs_quota_us"
+    if v2.exists():
+        quota, period = v2.read_text().split()
+        return math.inf if quota == "max" else int(quota) / int(period)
+    if v1.exists() and (quota_us := int(v1.read_text())) > 0:
+        return quota_us / int((root / "cpu" / "cpu.cfs_period_us").read_text())
+    return math.inf
+
+
+def _providers(provider: Provider) -> list[str]:
+    if provider == "cpu" or CUDA not in ort.get_available_providers():
+        return [CPU]
+    ort.preload_dlls()  # finds the CUDA libraries that pip installed
+    return [CUDA, CPU]
+
+
+NO_CUDA = (
+    "expected CUDA, because the provider is set to cuda; {why}. Install the NVIDIA driver and the GPU build "
+    "(pip install --require-hashes -r requirements/gpu.txt), or set the provider to auto or cpu."
+)

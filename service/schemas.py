@@ -1,0 +1,140 @@
+"""The JSON bodies of the API, as documented in /docs. `wire.py` reads and writes those of /predict."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from service.manifest import Axes, Manifest, Task
+
+SEQUENCES_SCHEMA = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "anyOf": [
+            {"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "title": "time × feature"},
+            {"type": "array", "items": {"type": "number"}, "title": "time, of a model with one feature"},
+        ]
+    },
+}
+
+
+class PredictRequest(BaseModel):
+    """Sequences to predict. They may differ in length where the model takes different lengths."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sequences: Annotated[list[Any], WithJsonSchema(SEQUENCES_SCHEMA)] = Field(
+        min_length=1,
+        description="raw values: `[[feature, ...], ...]` for a sequence, or `[value, ...]` where there is one feature",
+    )
+    model: str | None = Field(default=None, description="name of the model; not needed where only one is served")
+    version: int | None = Field(default=None, description="version of the model; default: the newest")
+    attention: Literal["per_step", "per_feature"] = Field(
+        default="per_step",
+        description="one weight a step, or one for every step and feature (of models that have one vector per feature)",
+    )
+    top_k: int | None = Field(default=None, ge=1, le=100, description="also name this many steps of largest weight")
+    store: bool = Field(default=True, description="keep the explanation under /attention/{id}")
+
+
+class TopStep(BaseModel):
+    """A step that weighs much."""
+
+    step: int = Field(description="index on the time axis, from 0")
+    weight: float
+    values: dict[str, float] = Field(description="the sequence's values at this step, by feature")
+
+
+class PredictResponse(BaseModel):
+    """One entry for each sequence, in the order of the request."""
+
+    id: str | None = Field(description="where the explanation is kept: /attention/{id}; null when it is not kept")
+    model: str
+    version: int
+    predictions: list[float] | list[list[float]] = Field(
+        description="binary: probability of the second label; multiclass: of each label; regression: the value"
+    )
+    labels: list[str] | None = Field(default=None, description="the most probable label; absent for regression")
+    attention: list[list[float]] | list[list[list[float]]] | None = Field(
+        description="a weight for every step, summing to 1; null from a model without attention"
+    )
+    top: list[list[TopStep]] | None = Field(default=None, description="with top_k, the steps of largest weight")
+    store_error: str | None = Field(default=None, description="why the explanation could not be kept")
+
+
+class ModelInfo(BaseModel):
+    """A model being served."""
+
+    manifest: Manifest = Field(description="what the model declares about itself")
+    provider: Literal["cpu", "cuda"] = Field(description="where it runs")
+    expects: str = Field(description="the shape of a sequence, in words")
+
+
+class BrokenInfo(BaseModel):
+    """A model folder that cannot be served."""
+
+    folder: str
+    reason: str
+
+
+class ModelList(BaseModel):
+    """Every model folder, served or not."""
+
+    models: list[ModelInfo]
+    broken: list[BrokenInfo]
+
+
+class ExplanationEntry(BaseModel):
+    """A kept explanation in a list."""
+
+    id: str
+    created: datetime
+    model: str
+    version: int
+    sequences: int = Field(description="how many")
+    labels: list[str] = Field(description="every label that was predicted")
+    url: str
+
+
+class ExplanationList(BaseModel):
+    """A page of kept explanations, newest first."""
+
+    explanations: list[ExplanationEntry]
+    next: str | None = Field(description="cursor of the next page; null on the last")
+
+
+class SequenceExplanation(BaseModel):
+    """One sequence, what was predicted and what it was based on."""
+
+    sequence: list[list[float]] = Field(description="the values received, time × feature")
+    prediction: float | list[float]
+    label: str | None
+    attention: list[float] | None = Field(description="a weight for every step, summing to 1")
+    attention_per_feature: list[list[float]] | None = Field(
+        default=None, description="time × feature, from models with one vector per feature; absent otherwise"
+    )
+    top: list[TopStep] = Field(description="the steps of largest weight, heaviest first")
+    concentration: float | None = Field(
+        description="0: all steps weigh the same; 1: one step has all the weight (1 - entropy / uniform entropy)"
+    )
+
+
+class ExplanationResponse(BaseModel):
+    """A kept explanation, whole."""
+
+    id: str
+    created: datetime
+    model: str
+    version: int
+    task: Task
+    features: list[str]
+    classes: list[str] = Field(description="class names in the order of the predictions; empty for regression")
+    attention_axes: Axes | None = Field(description="what the weights lie over; null from a model without attention")
+    sequences: list[SequenceExplanation]
+
+
+class Status(BaseModel):
+    """Whether the server is alive or ready."""
+
+    status: Literal["ok"]

@@ -1,0 +1,54 @@
+"""Every setting of the server, once: an option of `python -m service` and an environment variable ATTENTION_NAME."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Provider = Literal["auto", "cpu", "cuda"]
+
+
+class Settings(BaseSettings):
+    """Serve attention-LSTM models: predictions with their reasons, over REST.
+
+    Every option can also be set in the environment, as ATTENTION_ and its name: ATTENTION_PORT=8123.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="ATTENTION_",
+        env_ignore_empty=True,
+        frozen=True,
+        cli_kebab_case=True,
+        cli_prog_name="python -m service",
+    )
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 picks a free one")
+    models: Path = Field(default=Path("models"), description="folder of models, NAME/VERSION/ each")
+    default_model: str | None = Field(
+        default=None, description="model of a request that names none; without it, the only model there is"
+    )
+    provider: Provider = Field(
+        default="auto", description="where models run; auto: CUDA if it works, else CPU; cuda: CUDA or do not start"
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="threads for one run of a model; default: the CPUs this container may use",
+    )
+    store: str = Field(
+        default="sqlite:var/explanations.sqlite3",
+        pattern="^(sqlite:.+|none)$",
+        description="where explanations are kept: sqlite:PATH, or none",
+    )
+    store_count: int = Field(default=100_000, ge=1, description="explanations kept at most; the oldest go first")
+    store_days: float = Field(default=30, gt=0, description="days an explanation is kept")
+    max_body: int = Field(default=16_000_000, ge=1, description="bytes of a request's body")
+    max_sequences: int = Field(default=10_000, ge=1, description="sequences in a request")
+    max_steps: int = Field(default=10_000, ge=1, description="time steps of a sequence")
+    max_batch_values: int = Field(
+        default=4_000_000, ge=1, description="values (batch × time × feature) of one run; larger requests take several"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least severe logged")

@@ -1,0 +1,146 @@
+"""`docker compose up`, as a person runs it: a real engine, the committed models, a client outside."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = [json.loads(path.read_text()) for path in sorted(ROOT.glob("models/*/1/model.json"))]
+PATIENCE = 600  # seconds; the first build downloads every package
+
+
+class Compose:
+    """A compose project of its own, on a port of its own."""
+
+    def __init__(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._environment = {**os.environ, "PORT": str(port), "COMPOSE_PROJECT_NAME": f"test-{uuid.uuid4().hex[:12]}"}
+
+    def __call__(self, *arguments):
+        """Runs `docker compose ARGUMENTS`; returns its output."""
+        return docker("compose", *arguments, environment=self._environment)
+
+    def up(self):
+        """Returns once the server is healthy."""
+        try:
+            self("up", "--wait", "--wait-timeout", "60", "--build")
+        except AssertionError as error:
+            pytest.fail(f"{error}\n{self('logs', '--no-color')}")
+
+    def inspect(self, template):
+        """The field of the server's container that a Go template picks."""
+        return docker("inspect", "--format", template, self("ps", "--all", "--quiet", "server"))
+
+
+def docker(*arguments, environment=None):
+    """Runs `docker ARGUMENTS`; returns its output."""
+    options = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "timeout": PATIENCE}
+    done = subprocess.run(["docker", *arguments], check=False, **options)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: exit status {done.returncode}\n{done.stderr}"
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def compose():
+    if shutil.which("docker") is None:
+        pytest.fail("expected docker on the PATH, with its compose plugin: these tests run the real thing")
+    docker("info")  # fails, and says why, where no engine answers
+    compose = Compose()
+    try:
+        compose.up()
+        yield compose
+    finally:
+        compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "1")
+
+
+@pytest.fixture
+def client(compose):
+    with httpx.Client(base_url=compose.url, timeout=30) as client:
+        yield client
+
+
+def predict(client, manifest):
+    """The answer to the first example that the model carries."""
+    request = {"model": manifest["name"], "sequences": [manifest["examples"][0]["sequence"]]}
+    return client.post("/predict", json=request).raise_for_status().json()
+
+
+def test_serves_every_committed_model(client):
+    found = client.get("/models").raise_for_status().json()
+    assert found["broken"] == []
+    assert {model["manifest"]["name"] for model in found["models"]} == {manifest["name"] for manifest in MANIFESTS}
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda manifest: manifest["name"])
+def test_predicts_and_explains(client, manifest):
+    answer = predict(client, manifest)
+    kept = client.get(f"/attention/{answer['id']}").raise_for_status().json()
+    assert kept["model"] == manifest["name"]
+    assert kept["sequences"][0]["label"] == answer["labels"][0]
+    assert kept["sequences"][0]["attention"] == answer["attention"][0]
+    assert sum(answer["attention"][0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_explanations_survive_a_restart(compose, client):
+    address = f"/attention/{predict(client, MANIFESTS[0])['id']}"
+    before = client.get(address).raise_for_status().json()
+    started = compose.inspect("{{.State.StartedAt}}")
+    compose("restart")
+    compose.up()
+    assert compose.inspect("{{.State.StartedAt}}") != started
+    assert httpx.get(compose.url + address).raise_for_status().json() == before
+
+
+def test_explanations_survive_a_new_container(compose, client):
+    address = f"/attention/{predict(client, MANIFESTS[0])['id']}"
+    before = client.get(address).raise_for_status().json()
+    compose("down")
+    compose.up()
+    assert httpx.get(compose.url + address).raise_for_status().json() == before
+
+
+def test_container_can_do_little(compose):
+    assert compose("exec", "server", "id", "-u") == "10001"
+    assert compose.inspect("{{.HostConfig.ReadonlyRootfs}}") == "true"
+    status = dict(line.split(":\t", 1) for line in compose("exec", "server", "cat", "/proc/1/status").splitlines())
+    assert int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    write = "touch {0}/x 2>&1 | grep -q 'Read-only file system'"
+    for folder in ("/app", "/app/models", "/opt/venv"):
+        compose("exec", "server", "sh", "-c", write.format(folder))
+
+
+def test_image_holds_no_tensorflow_and_no_compiler(compose):
+    modules = "from importlib.util import find_spec; print(*filter(find_spec, ['tensorflow', 'keras', 'training']))"
+    commands = "from shutil import which; print(*filter(which, ['gcc', 'g++', 'cc', 'make', 'ld']))"
+    assert compose("exec", "server", "python", "-c", modules) == ""
+    assert compose("exec", "server", "python", "-c", commands) == ""
+
+
+def test_stops_cleanly_and_at_once(compose, client):
+    client.get("/readyz").raise_for_status()  # and the connection stays open
+    start = time.monotonic()
+    compose("stop")
+    assert time.monotonic() - start < 10  # then the engine kills
+    assert compose.inspect("{{.State.ExitCode}}") == "0"
+    compose.up()  # the tests do not depend on their order
+
+
+def test_stops_at_once_while_it_still_starts(compose):
+    compose("stop")
+    compose("start")
+    start = time.monotonic()
+    compose("stop")
+    assert time.monotonic() - start < 10
+    assert compose.inspect("{{.State.ExitCode}}") in {"0", "143"}  # 143: told to stop before it could listen
+    compose.up()

@@ -1,0 +1,39 @@
+"""/docs in a real browser: it renders without a network, and its examples run."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture
+def page(server):
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium, "expected chromium on the PATH (apt-get install chromium)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        yield page
+        browser.close()
+
+
+def test_the_examples_of_every_model_run(page, server):
+    faults, hosts = [], set()
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: hosts.add("/".join(request.url.split("/")[:3])))
+    page.goto(f"{server}/")
+    predict = page.locator("#operations-predict-predict_predict_post")
+    predict.locator(".opblock-summary").click()
+    examples = predict.locator("select.examples-select-element, .examples-select select").first
+    for name in ("italy-power", "japanese-vowels", "planted-after", "planted-before"):
+        examples.select_option(label=name)  # waits until the page has drawn the choice
+        predict.get_by_role("button", name="Execute").click()
+        answer = predict.locator(".live-responses-table")
+        expect(answer.locator(".response-col_status").last).to_contain_text("200")
+        expect(answer).to_contain_text(f'"model": "{name}"')
+        predict.get_by_role("button", name="Clear").click()
+    assert faults == []
+    assert {host for host in hosts if host.startswith("http")} == {server}

@@ -1,0 +1,115 @@
+"""Every error through HTTP: its status, its form, its place."""
+
+import pytest
+
+GOOD = [[0.0, 0.0]] * 20
+
+
+def body(sequences, **fields):
+    return {"model": "planted-before", "sequences": sequences, **fields}
+
+
+def with_value(value):
+    """A good sequence but for one value, at step 17, feature 1."""
+    return [*GOOD[:17], [0.0, value], *GOOD[18:]]
+
+
+def check(response, status, detail, pointer=None):
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert response.status_code == problem["status"] == status, problem
+    assert detail in problem["detail"]
+    if pointer is not None:
+        assert problem["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize(
+    ("request_body", "pointer", "detail"),
+    [
+        (body([GOOD, with_value(None)]), "/sequences/1/17/1", "expected a number, received null"),
+        (body([GOOD, with_value("3")]), "/sequences/1/17/1", 'expected a number, received "3"'),
+        (body([GOOD, with_value(True)]), "/sequences/1/17/1", "expected a number, received true"),
+        (body([GOOD, with_value(1e39)]), "/sequences/1/17/1", "expected a number that fits float32"),
+        (body([GOOD[:-1]]), "/sequences/0", "expected 20 time steps, received 19"),
+        (body([[*GOOD, [0.0, 0.0]]]), "/sequences/0", "expected 20 time steps, received 21"),
+        (body([[*GOOD[:-1], [0.0]]]), "/sequences/0/19", "expected a list of 2 numbers (x0, x1), received a list of 1"),
+        (body([[[0.0, 0.0, 0.0]] * 20]), "/sequences/0/0", "received a list of 3"),
+        (body([[]]), "/sequences/0", "expected 20 time steps, received 0"),
+        (body([]), "/sequences", "expected at least one sequence, received none"),
+        (body(["text"]), "/sequences/0", 'received "text"'),
+        (body([[[0.0, 0.0]] * 6], model="japanese-vowels"), "/sequences/0/0", "expected a list of 12 numbers"),
+        (body([[]], model="japanese-vowels"), "/sequences/0", "expected 1 to 10000 time steps, received 0"),
+        (body([GOOD], model=None), "/model", "one of italy-power, japanese-vowels, planted-after, planted-before"),
+        (body([GOOD], attention="per_feature"), "/attention", "has no attention vector per feature"),
+        (body([GOOD], unknown=1), "/unknown", "expected no such field"),
+        (body([GOOD], **{"a/b~c": 1}), "/a~1b~0c", "expected no such field"),
+        ([1, 2], "", "expected an object, received a list of 2"),
+    ],
+)
+def test_what_is_json_but_no_request_is_422_with_the_place(client, request_body, pointer, detail):
+    check(client.post("/predict", json=request_body), 422, detail, pointer)
+
+
+@pytest.mark.parametrize(
+    ("literal", "received"), [(b"NaN", "NaN"), (b"-Infinity", "-Infinity"), (b"1e999", "Infinity")]
+)
+def test_numbers_that_are_not_finite_are_422_with_the_place(client, literal, received):
+    steps = b", ".join([b"[0, %s]" % literal] + [b"[0, 0]"] * 19)
+    content = b'{"model": "planted-before", "sequences": [[%s]]}' % steps
+    response = client.post("/predict", content=content, headers={"Content-Type": "application/json"})
+    check(response, 422, f"expected a finite number, received {received}", "/sequences/0/0/1")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"sequences=1", b"\xff\xfe", b"[" * 100_000])
+def test_what_is_not_json_is_400(client, content):
+    check(client.post("/predict", content=content, headers={"Content-Type": "application/json"}), 400, "expected JSON")
+
+
+def test_unknown_models_and_versions_are_404(client):
+    check(client.post("/predict", json=body([GOOD], model="nope")), 404, "expected a model out of ['italy-power'")
+    check(client.post("/predict", json=body([GOOD], version=9)), 404, "expected a version of planted-before out of [1]")
+
+
+def test_unknown_explanations_and_paths_are_404(client):
+    check(client.get("/attention/nope"), 404, "expected the id of a kept explanation, received 'nope'")
+    check(client.get("/attention/nope.svg"), 404, "expected the id of a kept explanation, received 'nope'")
+    check(client.get("/nope"), 404, "GET /nope: Not Found; /docs lists what there is")
+
+
+def test_a_wrong_method_is_405(client):
+    response = client.get("/predict")
+    check(response, 405, "GET /predict: Method Not Allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_another_media_type_is_415(client):
+    response = client.post("/predict", content=b"{}", headers={"Content-Type": "text/csv"})
+    check(response, 415, "expected Content-Type: application/json, received text/csv")
+
+
+def test_a_body_that_says_it_is_too_large_is_413(client):
+    check(client.post("/predict", content=b" " * 16_000_001), 413, "at most 16000000 bytes, received 16000001")
+
+
+def test_a_body_that_turns_out_too_large_is_413(client):
+    chunks = (b" " * 1_000_000 for _ in range(17))
+    check(client.post("/predict", content=chunks), 413, "at most 16000000 bytes, received more")
+
+
+def test_a_body_of_the_largest_size_is_read(client):
+    check(client.post("/predict", content=b" " * 16_000_000), 400, "expected JSON")
+
+
+@pytest.mark.parametrize(
+    ("params", "detail"),
+    [
+        ({"limit": 0}, "the query parameter limit: expected greater than or equal to 1"),
+        (
+            {"limit": "x"},
+            "the query parameter limit: expected a valid integer, unable to parse string as an integer, re",
+        ),
+        ({"since": "yesterday"}, "the query parameter since: expected a valid datetime"),
+    ],
+)
+def test_a_wrong_parameter_is_422(client, params, detail):
+    check(client.get("/attention", params=params), 422, detail)

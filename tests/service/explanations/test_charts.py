@@ -1,0 +1,50 @@
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from service.explanations.charts import explanation_chart, svg
+from tests.service.explanations.builders import explanation
+
+
+def texts(**options):
+    """Every text in the picture."""
+    index = options.pop("index", 0)
+    picture = ET.fromstring(svg(explanation_chart(explanation(**options), index)))
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    return [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_picture_says_the_prediction_and_names_the_top_steps():
+    weights = np.array([0.1, 0.7, 0.0, 0.15, 0.05], np.float32)
+    found = texts(attention=[weights])
+    assert "m, version 1, predicts yes (75%)" in found
+    assert "most weight on step 1 (70%), 3 (15%), 0 (10%)" in found
+    assert {"70%", "15%", "10%"} <= set(found)
+
+
+def test_every_feature_has_a_row_of_its_own_weights():
+    found = texts(per_feature=True, features=3)
+    assert found.count("x2") == 2  # in the legend and on the axis of the band
+
+
+def test_a_model_without_attention_is_said_to_have_none():
+    found = texts(with_attention=False)
+    assert "this model has no attention" in found
+    assert "weight" not in found
+
+
+def test_the_sequence_asked_for_is_drawn():
+    predictions = np.array([[0.75], [0.1]], np.float32)
+    found = texts(steps=(3, 4), predictions=predictions, labels=["yes", "no"], index=1)
+    assert "m, version 1, predicts no (90%)" in found
+
+
+@pytest.mark.parametrize("steps", [1, 2, 300])
+def test_short_and_long_sequences_are_drawn(steps):
+    assert "step" in texts(steps=(steps,))
+
+
+def test_regression_shows_the_value():
+    found = texts(task="regression", labels=None, predictions=np.array([[12.346]], np.float32))
+    assert "m, version 1, predicts 12.35" in found

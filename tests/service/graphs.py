@@ -1,0 +1,63 @@
+"""Tiny ONNX graphs and model folders, for models that the committed ones are not."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from service.manifest import Attention, Lengths, Manifest, Parity
+
+FLOAT, INT = TensorProto.FLOAT, TensorProto.INT32
+
+
+def mean_model(attention=None, features=2, scale=1.0, time="time"):
+    """prediction: `scale` × the mean over time and features. attention: None, "shared" or "per_feature"; softmax of
+    the inputs over time."""
+    constants = {"scale": np.float32(scale), "axes": np.array([1, 2]), "keep": np.array([1]), "last": np.array([2])}
+    nodes = [
+        helper.make_node("ReduceMean", ["sequences", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "keep"], ["column"]),
+        helper.make_node("Mul", ["column", "scale"], ["prediction"]),
+    ]
+    outputs = [helper.make_tensor_value_info("prediction", FLOAT, ["batch", 1])]
+    if attention:
+        per_feature = attention == "per_feature"
+        nodes.append(helper.make_node("Softmax", ["sequences"], ["attention" if per_feature else "each"], axis=1))
+        if not per_feature:
+            nodes.append(helper.make_node("ReduceMean", ["each", "last"], ["attention"], keepdims=0))
+        shape = ["batch", "time", features] if per_feature else ["batch", "time"]
+        outputs.append(helper.make_tensor_value_info("attention", FLOAT, shape))
+    graph = helper.make_graph(
+        nodes,
+        "mean",
+        [helper.make_tensor_value_info("sequences", FLOAT, ["batch", time, features])],
+        outputs,
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+
+
+def write_model(root, name="mean", version=1, graph=None, attention=None, declare=None):
+    """Writes `root/name/version/`; `declare` replaces fields of its model.json. Returns the folder."""
+    graph = graph or mean_model(attention)
+    axes = {None: None, "shared": ("time",), "per_feature": ("time", "feature")}[attention]
+    manifest = Manifest(
+        name=name,
+        version=version,
+        description="the mean",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        task="regression",
+        features=["x0", "x1"],
+        labels=[],
+        lengths=Lengths(min=3, max=3),
+        attention=axes and Attention(kind="softmax", position="before", axes=axes),
+        parity=Parity(prediction=0),
+        sha256=hashlib.sha256(graph).hexdigest(),
+    )
+    folder = root / name / str(version)
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(graph)
+    (folder / "model.json").write_text(json.dumps(manifest.model_dump(mode="json") | (declare or {})))
+    return folder

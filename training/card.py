@@ -1,0 +1,97 @@
+"""The model card: model.json in words, written beside it."""
+
+from service.manifest import Faithfulness, Manifest
+
+CARD_FILE = "README.md"
+
+
+def card(manifest: Manifest) -> str:
+    """The card of a model, as Markdown."""
+    sections = [
+        f"# {manifest.name} {manifest.version}",
+        manifest.description,
+        _table(manifest),
+        _quality(manifest),
+        _attention(manifest),
+        _origin(manifest),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _table(manifest: Manifest) -> str:
+    rows = [
+        ("task", manifest.task),
+        ("takes", manifest.sequences_shape + _trained_on(manifest) + ", raw values: scaling is in the graph"),
+        ("features", ", ".join(manifest.features)),
+        ("answers", ", ".join(manifest.labels) or "a value"),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _trained_on(manifest: Manifest) -> str:
+    if manifest.training is None or manifest.lengths.min == manifest.lengths.max:
+        return ""
+    trained = manifest.training.lengths
+    return f" (trained on {trained.min} to {trained.max})"
+
+
+def _quality(manifest: Manifest) -> str:
+    quality = manifest.quality
+    if quality is None:
+        return "## Quality\n\nNot measured: this model was brought, not trained here."
+    seeds = ", ".join(f"{value:.4f}" for value in quality.seeds.values())
+    text = f"{quality.metric} on {quality.samples} test sequences: **{quality.published:.4f}**."
+    if len(quality.seeds) > 1:
+        text += (
+            f"\n\nOver {len(quality.seeds)} trainings that differ in the seed alone: mean {quality.mean:.4f}, standard "
+            f"deviation {quality.spread:.4f} ({seeds}). The one published had the lowest validation loss."
+        )
+    return f"## Quality\n\n{text}"
+
+
+def _attention(manifest: Manifest) -> str:
+    attention = manifest.attention
+    if attention is None:
+        return "## Attention\n\nNone: the service answers `null` in the place of weights."
+    if attention.position == "custom":
+        return f"## Attention\n\nThe model's own, over {' and '.join(attention.axes)}.\n\n{_faithfulness(None)}"
+    over = "step and feature" if "feature" in attention.axes else "step"
+    text = f"{attention.kind}, {attention.position} the LSTM, one weight for each {over}."
+    on_step = manifest.training.attention_on_step if manifest.training else None
+    if on_step:
+        text += (
+            f"\n\nThe step that decides is known here: the largest weight is on it for {on_step['top']:.1%} of the "
+            f"test sequences, and its mean weight is {on_step['mean_weight']:.2f}."
+        )
+    return f"## Attention\n\n{text}\n\n{_faithfulness(manifest.faithfulness)}"
+
+
+def _faithfulness(found: Faithfulness | None) -> str:
+    if found is None:
+        return "May the weights be believed? Not tested."
+    sentence = {
+        "supported": "**The weights are supported as an explanation.**",
+        "weak": "**The weights are a weak explanation.**",
+        "no better than random": "**These weights do no better than random as an explanation.**",
+    }[found.verdict]
+    correlation = "not defined" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
+    return (
+        f"May the weights be believed? {sentence} Put to the test on {found.samples} test sequences: without the "
+        f"heaviest steps the prediction drops by {found.comprehensiveness:.2f}, without as many at random by "
+        f"{found.random_comprehensiveness:.2f}, without those whose single removal changes most by "
+        f"{found.occlusion_comprehensiveness:.2f}; with the heaviest steps alone it drops by {found.sufficiency:.2f}, "
+        f"with as many at random by {found.random_sufficiency:.2f}. Rank correlation of the weights with what removing "
+        f"each step alone changes: {correlation}."
+    )
+
+
+def _origin(manifest: Manifest) -> str:
+    parity = f"Keras and ONNX Runtime differ by at most {manifest.parity.prediction:.1e} on predictions"
+    if manifest.parity.attention is not None:
+        parity += f" and {manifest.parity.attention:.1e} on attention"
+    lines = [f"{parity}."]
+    if manifest.training is not None:
+        settings = ", ".join(f"{name} {value}" for name, value in manifest.training.settings.items())
+        lines.insert(0, f"Trained on {manifest.training.samples} sequences of {manifest.training.data}.")
+        lines.append(f"Settings: {settings}, seed {manifest.training.seed}.")
+    return "## Origin\n\n" + "\n\n".join(lines)

@@ -1,0 +1,255 @@
+"""Fits one configuration with one or more seeds, into a run folder.
+
+RUN/run.json               what was fitted, and every seed's validation loss; which seed was chosen
+RUN/seed-N/model.keras     the weights of the epoch with the lowest validation loss
+RUN/seed-N/history.json    losses and metrics, epoch by epoch
+RUN/learning-curve.svg     the losses of every seed as a picture
+RUN/metrics.json           what evaluate.py found on the test part
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service.explanations import charts
+from service.manifest import Task
+from training.datasets import BUILT_IN, Data, Dataset
+from training.models import ModelConfig, Scaling, build
+from training.tables import TableOptions, fingerprint, load_table
+
+RUN_FILE, METRICS_FILE, CURVE_FILE = "run.json", "metrics.json", "learning-curve.svg"
+MODEL_FILE, HISTORY_FILE = "model.keras", "history.json"
+UNEVEN = 1.5  # how many times the samples of the smallest class the largest may have without weights in the loss
+LOSSES: dict[Task, str] = {
+    "binary": "binary_crossentropy",
+    "multiclass": "sparse_categorical_crossentropy",
+    "regression": "mean_squared_error",
+}
+
+
+class FitConfig(BaseModel):
+    """How to fit; kept in the run folder and in model.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=50, gt=0, description="epochs at most")
+    patience: int = Field(default=20, gt=0, description="stop after this many epochs without a lower validation loss")
+    batch_size: int = Field(default=32, gt=0)
+    learning_rate: float = Field(default=0.003, gt=0, description="of Adam")
+
+
+class Run(BaseModel):
+    """run.json: everything needed to build the data and the models again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = Field(description="name of a built-in data set, or the absolute path of a file")
+    data_options: dict[str, int] | TableOptions = Field(
+        description="arguments of its loader, or how the file is read", union_mode="left_to_right"
+    )
+    model: ModelConfig
+    fit: FitConfig
+    validation_loss: dict[int, float] = Field(description="lowest, by seed")
+
+    @property
+    def chosen(self) -> int:
+        """The seed to publish: the lowest validation loss. The test part has no say in it."""
+        return min(self.validation_loss, key=self.validation_loss.__getitem__)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads `folder/run.json`."""
+        return cls.model_validate_json((folder / RUN_FILE).read_bytes())
+
+    def load_data(self) -> Data:
+        """The data it was fitted on."""
+        return load(self.data, self.data_options)
+
+    def load_model(self, folder: Path, seed: int) -> keras.Model:
+        """The model of one seed, uncompiled."""
+        return keras.saving.load_model(seed_folder(folder, seed) / MODEL_FILE, compile=False)
+
+
+def load(data: str, options: dict[str, int] | TableOptions) -> Data:
+    """Loads a built-in data set with the arguments of its loader, or with `TableOptions` the file at a path."""
+    if isinstance(options, TableOptions):
+        return load_table(Path(data), options)
+    return BUILT_IN[data](**options)
+
+
+def seed_folder(run: Path, seed: int) -> Path:
+    """Where a run keeps what belongs to one seed."""
+    return run / f"seed-{seed}"
+
+
+def fit(
+    data_name: str,
+    data_options: dict[str, int] | TableOptions,
+    model: ModelConfig,
+    config: FitConfig,
+    seeds: list[int],
+    folder: Path,
+) -> Run:
+    """Fits the model once for each seed and writes the run folder.
+
+    Args:
+        data_name: key of `BUILT_IN`, or the path of a file.
+        data_options: arguments of the loader, or how the file is read.
+        model: gets an input `lengths` where the sequences differ in length.
+        seeds: each fixes initial weights, order of the samples, dropout and noise: the same seed, the same model.
+        folder: of the run; made if needed, its files overwritten.
+    """
+    data = load(data_name, data_options)
+    if isinstance(data_options, TableOptions):
+        data_name = str(Path(data_name).resolve())
+        data_options = data_options.model_copy(update={"sha256": fingerprint(Path(data_name))})
+    if data.variable_length:
+        model = model.model_copy(update={"variable_length": True})
+    _announce(data)
+    _clear(folder)
+    histories: dict[int, dict[str, list[float]]] = {}
+    for seed in seeds:
+        target = seed_folder(folder, seed)
+        target.mkdir(parents=True, exist_ok=True)
+        with _progress(f"{folder.name} seed {seed}", config.epochs) as advance:
+            fitted, histories[seed] = fit_seed(data, model, config, seed, advance)
+        fitted.save(target / MODEL_FILE)
+        (target / HISTORY_FILE).write_text(json.dumps(histories[seed], indent=1))
+    lowest = {seed: float(np.nanmin(history["val_loss"])) for seed, history in histories.items()}
+    run = Run(data=data_name, data_options=data_options, model=model, fit=config, validation_loss=lowest)
+    (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
+    (folder / CURVE_FILE).write_text(charts.svg(learning_curve(folder.name, histories)))
+    return run
+
+
+def fit_seed(
+    data: Data, config: ModelConfig, settings: FitConfig, seed: int, on_epoch: Callable[[dict[str, float]], None]
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Fits one model; returns it with the weights of its best epoch, and its history.
+
+    Args:
+        on_epoch: called with the losses and metrics of each epoch.
+
+    Raises:
+        ValueError: the model does not fit the data, or training diverged.
+    """
+    if data.variable_length and not config.variable_length:
+        raise ValueError(f"expected variable_length, because the sequences of {data.name} differ in length")
+    keras.utils.set_random_seed(seed)
+    scaling = Scaling.learn(data.train.sequences, data.train.lengths, data.train.targets, data.task)
+    model = build(config, task=data.task, classes=len(data.labels), time=data.time, scaling=scaling)
+    # Only the prediction is trained; the attention is what the model makes of it.
+    trained = keras.Model(model.input, model.output["prediction"])
+    trained.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate, clipnorm=1.0),
+        loss=LOSSES[data.task],
+        loss_weights=1 / scaling.target_variance,  # regression: the loss of a standardized target
+        metrics=[] if data.task == "regression" else ["accuracy"],
+    )
+    history = trained.fit(
+        *_arrays(data.train, config),
+        validation_data=_arrays(data.validation, config),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        class_weight=class_weights(data),
+        verbose=0,
+        callbacks=[
+            keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True),
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(logs)),
+        ],
+    )
+    if not np.isfinite(history.history["val_loss"]).any():
+        raise ValueError(
+            f"expected a finite validation loss, received none in {len(history.epoch)} epochs: training diverged. "
+            "A smaller learning_rate usually helps"
+        )
+    return model, {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+def class_weights(data: Data) -> dict[int, float] | None:
+    """Weights in the training loss by class index, which make every class count alike; None where classes are even."""
+    if not data.labels:
+        return None
+    classes, counts = np.unique(data.train.targets, return_counts=True)
+    if counts.max() <= UNEVEN * counts.min():
+        return None
+    weights = counts.sum() / (len(counts) * counts)
+    return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+
+
+def learning_curve(title: str, histories: dict[int, dict[str, list[float]]]) -> dict[str, Any]:
+    """Training and validation loss by epoch, a line for each seed, as a Vega-Lite definition."""
+    names = {"loss": "training", "val_loss": "validation"}
+    values = [
+        {"epoch": epoch, "loss": max(loss, 1e-7), "split": names[name], "seed": str(seed)}
+        for seed, history in histories.items()
+        for name in names
+        for epoch, loss in enumerate(history[name], start=1)
+    ]
+    return {
+        "$schema": charts.SCHEMA,
+        "title": title,
+        "config": charts.CONFIG,
+        "padding": 12,
+        "width": charts.WIDTH,
+        "height": 260,
+        "data": {"values": values},
+        "mark": {"type": "line", "strokeWidth": 1.5},
+        "encoding": {
+            "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}},
+            "y": {
+                "field": "loss",
+                "type": "quantitative",
+                "scale": {"type": "log"},
+                "axis": {"format": "~g", "tickCount": 6},
+            },
+            "color": {"field": "split", "type": "nominal"},
+            "strokeDash": {"field": "seed", "type": "nominal"},
+        },
+    }
+
+
+def _arrays(split: Dataset, config: ModelConfig) -> tuple[dict[str, Any], Any]:
+    return split.inputs(config.variable_length), split.targets
+
+
+def _announce(data: Data) -> None:
+    """Prints what is fitted, and how classes are weighted."""
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(str(data))
+    weights = class_weights(data)
+    if weights:
+        console.print("class weights: " + ", ".join(f"{data.labels[i]} {weight:.2f}" for i, weight in weights.items()))
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier run left in the folder, so that nothing in it is of another model."""
+    for path in (folder / RUN_FILE, folder / METRICS_FILE, folder / CURVE_FILE):
+        path.unlink(missing_ok=True)
+    for path in folder.glob("seed-*"):
+        if re.fullmatch(r"seed-\d+", path.name) and (path / MODEL_FILE).is_file():
+            shutil.rmtree(path)
+
+
+@contextmanager
+def _progress(title: str, epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A progress bar over epochs, with the latest losses beside it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[losses]}")) as progress:
+        task = progress.add_task(title, total=epochs, losses="")
+
+        def advance(logs: dict[str, float]) -> None:
+            losses = f"loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}"
+            progress.update(task, advance=1, losses=losses)
+
+        yield advance

@@ -1,0 +1,225 @@
+"""Publishes a model: `models/NAME/VERSION/`, written beside, checked, then renamed into place."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from service.manifest import (
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    NAME_PATTERN,
+    Attention,
+    Example,
+    Lengths,
+    Manifest,
+    Task,
+    TrainingRecord,
+)
+from training.card import CARD_FILE, card
+from training.datasets import Data
+from training.evaluate import Metrics
+from training.export import Contract, ExportError, check_contract, check_parity, output_names, to_onnx
+from training.fit import METRICS_FILE, Run
+
+
+def publish_run(folder: Path, name: str, models: Path, description: str = "") -> Path:
+    """Publishes the chosen seed of an evaluated run; returns the new version's folder.
+
+    Raises:
+        ExportError: a gate refused it.
+    """
+    run = Run.read(folder)
+    if not (folder / METRICS_FILE).exists():
+        raise ExportError(f"expected an evaluated run, found no {METRICS_FILE}: evaluate {folder} first")
+    metrics = Metrics.read(folder)
+    data = run.load_data()
+    attention = run.model.position != "none"
+    contract = check_contract(run.load_model(folder, run.chosen), attention=attention)
+    per_feature = run.model.position == "before" and run.model.per_feature
+    return publish(
+        contract,
+        models,
+        sequences=data.test.sequences,
+        lengths=data.test.lengths,
+        name=name,
+        description=description,
+        task=data.task,
+        features=data.features,
+        labels=data.labels,
+        attention=Attention(
+            kind=f"{run.model.score}, {run.model.normalizer}",
+            position=run.model.position,
+            axes=("time", "feature") if per_feature else ("time",),
+        )
+        if attention
+        else None,
+        examples=pick_examples(data),
+        training=TrainingRecord(
+            data=data.source,
+            samples=len(data.train),
+            lengths=Lengths(min=int(data.train.lengths.min()), max=int(data.train.lengths.max())),
+            seed=run.chosen,
+            settings={**run.model.model_dump(), **run.fit.model_dump()},
+            attention_on_step=(metrics.attention_on_step or {}).get(run.chosen),
+        ),
+        quality=metrics.quality,
+        faithfulness=metrics.faithfulness,
+    )
+
+
+def publish_model(
+    model: keras.Model,
+    name: str,
+    models: Path,
+    *,
+    attention: bool = True,
+    task: Task | None = None,
+    labels: list[str] | None = None,
+    features: list[str] | None = None,
+    time: int | None = None,
+    description: str = "",
+) -> Path:
+    """Publishes any functional Keras model that keeps the contract; returns the new version's folder.
+
+    Args:
+        attention: False for a model that has no output `attention`.
+        task: default: told by the activation of the output `prediction`.
+        labels: class names; default: 0, 1, ...
+        features: names of the feature axis; default: x0, x1, ...
+        time: see `check_contract`.
+
+    Raises:
+        ExportError: a gate refused it; says what is missing or wrong.
+    """
+    contract = check_contract(model, attention=attention, time=time)
+    task = task or infer_task(model)
+    outputs = model.outputs[output_names(model).index("prediction")].shape[1]
+    if (outputs == 1) == (task == "multiclass"):
+        expected = "2 outputs or more" if task == "multiclass" else "1 output"
+        raise ExportError(f"expected {expected} for a {task} task, received {outputs}")
+    classes = {"binary": 2, "multiclass": outputs, "regression": 0}[task]
+    labels = [str(i) for i in range(classes)] if labels is None else labels
+    features = [f"x{i}" for i in range(contract.features)] if features is None else features
+    for what, names, count in (("labels", labels, classes), ("features", features, contract.features)):
+        if len(set(names)) != count:
+            raise ExportError(f"expected {count} {what}, each once, received {len(names)}: {', '.join(names)}")
+    longest = contract.lengths.max or 50
+    random = np.random.default_rng(0)
+    lengths = random.integers(contract.lengths.min, longest + 1, 128).astype(np.int32)
+    sequences = random.standard_normal((128, longest, contract.features)).astype(np.float32)
+    sequences[np.arange(longest) >= lengths[:, None]] = 0
+    _check_probabilities(contract, task, sequences, lengths)
+    axes = len(model.outputs[output_names(model).index("attention")].shape) - 1 if attention else 0
+    return publish(
+        contract,
+        models,
+        sequences=sequences,
+        lengths=lengths,
+        name=name,
+        description=description,
+        task=task,
+        features=features,
+        labels=labels,
+        attention=Attention(kind="custom", position="custom", axes=("time", "feature")[:axes]) if attention else None,
+        examples=[],
+        training=None,
+        quality=None,
+    )
+
+
+def publish(contract: Contract, models: Path, *, sequences: np.ndarray, lengths: np.ndarray, **declared: Any) -> Path:
+    """Converts, checks and writes one version.
+
+    Args:
+        models: the folder of all models.
+        sequences: `(sample, time, feature)` to compare Keras and ONNX Runtime on.
+        lengths: `(sample,)`.
+        declared: the fields of `Manifest` that this function does not know by itself.
+
+    Raises:
+        ExportError: a gate refused it.
+    """
+    if not re.fullmatch(NAME_PATTERN, declared["name"]):
+        raise ExportError(f"expected a name of a-z, 0-9, - and _, received {declared['name']!r}")
+    graph = to_onnx(contract).SerializeToString()
+    parity = check_parity(contract, graph, sequences, lengths)
+    target = models / declared["name"]
+    manifest = Manifest(
+        version=next_version(target),
+        created=datetime.now(UTC).replace(microsecond=0),
+        lengths=contract.lengths,
+        parity=parity,
+        sha256=hashlib.sha256(graph).hexdigest(),
+        **declared,
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=target))
+    try:
+        (staging / GRAPH_FILE).write_bytes(graph)
+        (staging / MANIFEST_FILE).write_text(_text(manifest))
+        (staging / CARD_FILE).write_text(card(manifest))
+        staging.chmod(0o755)
+        os.rename(staging, target / str(manifest.version))  # fails if another export took the version meanwhile
+    except BaseException:
+        shutil.rmtree(staging)
+        raise
+    return target / str(manifest.version)
+
+
+def next_version(folder: Path) -> int:
+    """One more than the highest version in a model's folder."""
+    return 1 + max((int(path.name) for path in folder.glob("*") if path.name.isdigit()), default=0)
+
+
+def _text(manifest: Manifest) -> str:
+    """JSON with a line for each field: readable, and its sequences do not run over pages."""
+    fields = manifest.model_dump(mode="json").items()
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in fields) + "\n}\n"
+
+
+def pick_examples(data: Data) -> list[Example]:
+    """The first test sequences of two classes (or the first two), rounded to four decimals."""
+    targets = data.test.targets
+    other = next((i for i, target in enumerate(targets) if target != targets[0]), 0)
+    return [
+        Example(
+            sequence=data.test.sequences[i, : data.test.lengths[i]].astype(np.float64).round(4).tolist(),
+            target=data.labels[targets[i]] if data.labels else float(targets[i]),
+        )
+        for i in (0, other)
+    ]
+
+
+def _check_probabilities(contract: Contract, task: Task, sequences: np.ndarray, lengths: np.ndarray) -> None:
+    """Holds predictions to what the task makes of them: a probability, or one for each class."""
+    prediction = np.asarray(contract(sequences, lengths)["prediction"])
+    if task == "binary" and not ((prediction >= 0) & (prediction <= 1)).all():
+        raise ExportError("expected a probability from a binary task (a sigmoid), received values outside 0 to 1")
+    if task == "multiclass" and not np.allclose(prediction.sum(axis=1), 1, atol=1e-3):
+        raise ExportError("expected probabilities that sum to 1 from a multiclass task (a softmax), received others")
+
+
+def infer_task(model: keras.Model) -> Task:
+    """What a model predicts, by the activation of its output `prediction`.
+
+    Raises:
+        ExportError: the activation does not tell.
+    """
+    tensor = model.outputs[output_names(model).index("prediction")]
+    layer = tensor._keras_history.operation
+    activation = getattr(getattr(layer, "activation", None), "__name__", type(layer).__name__.lower())
+    tasks: dict[str, Task] = {"sigmoid": "binary", "softmax": "multiclass", "linear": "regression"}
+    if activation not in tasks:
+        raise ExportError(
+            f"expected prediction to end in sigmoid, softmax or linear, received {activation}. Say the task yourself"
+        )
+    return tasks[activation]

@@ -1,0 +1,75 @@
+"""Settings that were found to work on the built-in data, and the models committed under models/.
+
+Noise is in all of them, in training only. On the inputs of the two small data sets it keeps the model from learning its
+few sequences by heart. On the planted step some stands behind a block before the LSTM, too: what the block weighs
+little drowns in it, so that the attention has to gather the evidence. Without noise the top weight was on the planted
+step for 78 % of the test sequences, with it for more than 99 %.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from training.fit import FitConfig
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `fit` uses for a data set where its options do not say otherwise."""
+
+    fit: FitConfig
+    dropout: float = 0.0
+    input_noise: float = 0.0
+    block_noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A committed model: fitted with the settings of its data and these options of the model."""
+
+    name: str
+    data: str
+    seeds: int
+    options: dict[str, Any]
+    description: str
+
+
+SETTINGS = {
+    "planted": Settings(
+        FitConfig(epochs=12, patience=12, batch_size=64, learning_rate=0.003), input_noise=0.5, block_noise=4
+    ),
+    "italy-power": Settings(FitConfig(epochs=200, patience=60, batch_size=16, learning_rate=0.003), input_noise=0.5),
+    "japanese-vowels": Settings(
+        FitConfig(epochs=100, patience=40, batch_size=16, learning_rate=0.002), dropout=0.5, input_noise=1.0
+    ),
+}
+
+RECIPES = [
+    Recipe(
+        "planted-before",
+        "planted",
+        1,
+        {"position": "before"},
+        "Finds the one step of noise that holds the answer; its attention, applied to the inputs, shows where.",
+    ),
+    Recipe(
+        "planted-after",
+        "planted",
+        1,
+        {"position": "after"},
+        "The same task with attention applied to the LSTM's states, which carry the evidence on to later steps.",
+    ),
+    Recipe(
+        "italy-power",
+        "italy-power",
+        3,
+        {"position": "before"},
+        "Tells from a day of power demand in Italy, hour by hour, which half of the year it was.",
+    ),
+    Recipe(
+        "japanese-vowels",
+        "japanese-vowels",
+        3,
+        {"position": "after", "score": "additive", "bidirectional": True, "units": 64},
+        "Tells nine speakers apart by how they say two Japanese vowels, in 12 coefficients a step.",
+    ),
+]

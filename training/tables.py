@@ -1,0 +1,288 @@
+"""The user's own data: a long or wide table (CSV, Parquet) or arrays (NPZ), made into a task with three splits.
+
+A long table has a row for each time step: id, time, features, target. A wide table has a row for each sequence of one
+feature: the columns are its steps, beside target and perhaps id. Rows in messages count as a person counts them in a
+file: the header is row 1. Items of an NPZ file count from 0, as in Python.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Self
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.manifest import Task
+from training.datasets import BUILT_IN, Data, Dataset, pad
+from training.samples import (
+    LARGEST,
+    PARTS,
+    Impute,
+    Samples,
+    check_parts,
+    draw_parts,
+    fill_missing,
+    read_targets,
+    refuse,
+    to_numbers,
+)
+
+SPLIT = "split"  # an optional column with one of PARTS in each row
+MISSING = {"", "na", "n/a", "nan", "null", "none"}  # in columns of numbers; as a target, None is a word like others
+
+
+class TableOptions(BaseModel):
+    """How to read a file; kept in run.json, so that it is read the same way again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str | None = Field(default=None, description="column of the sequence's name; default: id")
+    time: str | None = Field(default=None, description="column of numbers or dates; default: time, else it is wide")
+    target: str = Field(default="target", description="column of what is to be predicted")
+    feature_columns: list[str] | None = Field(default=None, description="default: all other columns of numbers")
+    task: Task | None = Field(default=None, description="default: told by the targets")
+    test_share: float = Field(default=0.2, gt=0, lt=1, description="of all sequences")
+    validation_share: float = Field(default=0.2, gt=0, lt=1, description="of all sequences")
+    impute: Impute = Field(default="none", description="what stands in for a missing value")
+    sha256: str | None = Field(default=None, description="of the file that was fitted; another one is refused")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError(
+                f"expected test_share and validation_share to leave something for training, received "
+                f"{self.test_share} and {self.validation_share}"
+            )
+        return self
+
+
+def load_table(path: Path, options: TableOptions) -> Data:
+    """Reads a file into a task.
+
+    Raises:
+        ValueError: something in the file is not as expected; says what, and in which row and column.
+        OSError: the file cannot be read.
+    """
+    if options.sha256 is not None and options.sha256 != fingerprint(path):
+        raise ValueError(f"expected the file that was fitted, received one changed since then: {path}. Fit again")
+    samples = read_samples(path, options)
+    task, labels, targets = read_targets(samples.targets, options.task)
+    parts = draw_parts(targets if labels else np.zeros(len(targets)), options.test_share, options.validation_share)
+    if samples.split is not None:
+        parts = samples.split.to_numpy(str)
+    check_parts(parts, targets, labels)
+    filled = fill_missing(samples, parts == "train", options.impute)
+    whole = Dataset(filled, samples.lengths, targets)
+    train, validation, test = (whole.take(np.flatnonzero(parts == part)) for part in PARTS)
+    how = samples.layout + (", split at random" if samples.split is None else f", split by its column {SPLIT}")
+    if np.isnan(samples.sequences).any():
+        how += f", missing values filled in: {options.impute}"
+    return Data(
+        name=path.stem,
+        source=f"{path.name} ({how})",
+        task=task,
+        features=samples.features,
+        labels=labels,
+        train=train,
+        validation=validation,
+        test=test,
+    )
+
+
+def fingerprint(path: Path) -> str:
+    """The SHA-256 of a file. With other rows in it, those trained on could come into the test part."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_samples(path: Path, options: TableOptions) -> Samples:
+    """The sequences and targets of a file, by its suffix and layout."""
+    if path.suffix.lower() == ".npz":
+        return _from_arrays(path, options)
+    frame = _read_frame(path)
+    time = options.time or "time"
+    is_long = options.time is not None or time in frame
+    identifier = options.id or "id"
+    required = [identifier] * (is_long or options.id is not None) + [time] * is_long + [options.target]
+    for name in required:
+        _require(frame, name)
+    for name in (identifier, *required, SPLIT):
+        if name in frame:
+            refuse(frame[name].isna(), f"expected a value in column {name}", frame[name])
+    if SPLIT in frame:
+        refuse(~frame[SPLIT].isin(PARTS), f"expected train, validation or test in column {SPLIT}", frame[SPLIT])
+    columns = _feature_columns(frame, options, {identifier, options.target, SPLIT} | ({time} if is_long else set()))
+    values = _values(frame, columns, options.impute)
+    if is_long:
+        return _from_long(frame, values, columns, identifier, time, options.target)
+    return _from_wide(frame, values, identifier, options.target)
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    """The table as it is written; CSV as text. Its index is the row in the file."""
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".parquet"}:
+        raise ValueError(
+            f"expected a built-in data set ({', '.join(BUILT_IN)}) or a .csv, .parquet or .npz file, received {path}"
+        )
+    frame = _read_csv(path) if suffix == ".csv" else _read_parquet(path)
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    frame = frame.dropna(how="all")  # blank lines, of which many files have one at their end
+    if frame.empty:
+        raise ValueError(f"expected at least one row of data, received an empty table: {path}")
+    return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            skip_blank_lines=False,  # they count as rows
+            skipinitialspace=True,
+            encoding="utf-8-sig",  # with or without the mark that spreadsheets set
+        )
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"expected a header, received an empty file: {path}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected text in UTF-8, received something else in {path}: {error}") from None
+    except pd.errors.ParserError as error:
+        raise ValueError(f"expected the same number of columns in every row: {str(error).strip()}") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much for row names
+        raise ValueError(f"expected {len(frame.columns)} values in every row, as in the header, received more, row 2")
+    return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    frame = pd.read_parquet(path)
+    frame = frame.reset_index(drop=not any(frame.index.names))  # a named index is columns of data
+    return frame.set_axis(frame.columns.astype(str), axis=1)
+
+
+def _feature_columns(frame: pd.DataFrame, options: TableOptions, others: set[str]) -> list[str]:
+    """The columns asked for, or all with at least one number; a column of nothing but text is left out."""
+    if options.feature_columns is None:
+        names = [name for name in frame.columns if name not in others and not _is_text(frame[name])]
+        if not names:
+            raise ValueError(f"expected a column of numbers, received columns {', '.join(frame.columns)}")
+        return names
+    for name in options.feature_columns:
+        _require(frame, name)
+        if name == options.target:
+            raise ValueError(f"expected features other than the target, received {name}")
+    return options.feature_columns
+
+
+def _values(frame: pd.DataFrame, names: list[str], impute: Impute) -> np.ndarray:
+    """The columns as numbers, `(row, column)`; NaN where a value is missing."""
+    values = np.empty((len(frame), len(names)))
+    for i, name in enumerate(names):
+        column = frame[name]
+        values[:, i] = numbers = to_numbers(column)
+        missing = column.isna() | column.astype("str").str.strip().str.lower().isin(MISSING)
+        refuse(np.isnan(numbers) & ~missing, f"expected a number in column {name}", column)
+        refuse(np.abs(numbers) > LARGEST, f"expected a finite number in column {name}", column)
+        if impute == "none":
+            refuse(missing, f"expected a number in column {name}, or --impute", column)
+    return values
+
+
+def _is_text(column: pd.Series) -> bool:
+    return column.notna().any() and np.isnan(to_numbers(column)).all()
+
+
+def _from_long(
+    frame: pd.DataFrame, values: np.ndarray, columns: list[str], identifier: str, time: str, target: str
+) -> Samples:
+    """A row for each step: `values (row, feature)`. Sequences stand in the order of their first rows."""
+    times = _times(frame[time])
+    codes = pd.factorize(frame[identifier])[0]
+    twice = pd.DataFrame({"id": codes, "time": times}, frame.index).duplicated()
+    refuse(twice, f"expected every {time} once within an {identifier}", frame[time])
+    firsts = frame[~pd.Series(codes, frame.index).duplicated()]  # (sample,)
+    for name in (target, SPLIT):
+        if name in frame:
+            changed = frame[name].to_numpy() != firsts[name].to_numpy()[codes]
+            refuse(changed, f"expected the same {name} in every row of an {identifier}", frame[name])
+    order = np.lexsort((times, codes))
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    rows = np.split(values[order], starts[1:])  # (time_i, feature) each
+    sequences, lengths = pad(rows, max(map(len, rows)))
+    return Samples("a long table", sequences, lengths, firsts[target], firsts.get(SPLIT), columns)
+
+
+def _times(column: pd.Series) -> np.ndarray:
+    """What to order by, `(row,)`: numbers, or dates where the first value is none."""
+    times = to_numbers(column)
+    if np.isnan(times[0]):
+        dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+        refuse(dates.isna(), f"expected numbers or ISO 8601 dates in column {column.name}", column)
+        return dates.to_numpy("datetime64[ns]").astype(np.int64)
+    refuse(np.isnan(times), f"expected a number in column {column.name}", column)
+    return times
+
+
+def _from_wide(frame: pd.DataFrame, values: np.ndarray, identifier: str, target: str) -> Samples:
+    """A row for each sequence: `values (row, time)`."""
+    if identifier in frame:
+        expected = f"expected every {identifier} once, as there is no column time (--time names it in a long table)"
+        refuse(frame[identifier].duplicated(), expected, frame[identifier])
+    lengths = np.full(len(frame), values.shape[1], np.int32)
+    sequences = values[:, :, None].astype(np.float32)
+    return Samples("a wide table", sequences, lengths, frame[target], frame.get(SPLIT), ["value"])
+
+
+def _from_arrays(path: Path, options: TableOptions) -> Samples:
+    """Arrays `sequences (n, time, feature)`, `targets (n,)` and, where they differ, `lengths (n,)`."""
+    if options.id or options.time or options.target != "target":
+        raise ValueError(f"expected no names of columns for arrays named sequences and targets, received some: {path}")
+    arrays = _read_arrays(path)
+    sequences, targets = arrays["sequences"], arrays["targets"]
+    n, time, features = sequences.shape
+    lengths = arrays.get("lengths", np.full(n, time))
+    for name, array in (("targets", targets), ("lengths", lengths)):
+        if array.shape != (n,):
+            raise ValueError(f"expected {name} of shape ({n},), one for each sequence, received {array.shape}")
+    names = options.feature_columns or [f"x{i}" for i in range(features)]
+    if len(names) != features:
+        raise ValueError(f"expected {features} feature columns, received {len(names)}: {', '.join(names)}")
+    column = pd.Series(lengths)
+    refuse(~column.isin(range(1, time + 1)), f"expected lengths from 1 to {time}", column)
+    real = (np.arange(time) < lengths[:, None])[:, :, None]
+    _refuse_item(real & (np.abs(sequences) > LARGEST), sequences, "a finite number")
+    if options.impute == "none":
+        _refuse_item(real & np.isnan(sequences), sequences, "a number, or --impute")
+    padded = np.where(real, sequences, 0).astype(np.float32)
+    return Samples("arrays", padded, lengths.astype(np.int32), pd.Series(targets, name="targets"), None, names)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as opened, np.load(opened) as file:
+            arrays = {name: file[name] for name in file.files}
+    except BadZipFile:
+        raise ValueError(f"expected an NPZ file, received something else: {path}") from None
+    for name in ("sequences", "targets"):
+        if name not in arrays:
+            raise ValueError(f"expected an array {name}, received {', '.join(arrays) or 'none'}")
+    sequences = arrays["sequences"]
+    if sequences.ndim != 3 or 0 in sequences.shape or sequences.dtype.kind not in "fiu":
+        found = f"{sequences.dtype} of shape {sequences.shape}"
+        raise ValueError(f"expected sequences of numbers (n, time, feature), none of them 0, received {found}")
+    return arrays
+
+
+def _require(frame: pd.DataFrame, name: str) -> None:
+    if name not in frame:
+        raise ValueError(f"expected a column {name}, received {', '.join(frame.columns)}")
+
+
+def _refuse_item(faulty: np.ndarray, sequences: np.ndarray, expected: str) -> None:
+    """Raises ValueError for the first item of `sequences (sample, time, feature)` that is faulty."""
+    for sample, step, feature in np.argwhere(faulty)[:1]:
+        place, found = f"sequences[{sample}, {step}, {feature}]", sequences[sample, step, feature]
+        raise ValueError(f"expected {expected} in {place}, received {found}")
