@@ -2,7 +2,13 @@
 
 A model is a folder `models/NAME/VERSION/` with `model.onnx` and `model.json`. The graph's inputs are `sequences`
 float32 `(batch, time, feature)` and, where lengths differ, `lengths` int32 `(batch,)`. Its outputs are `prediction`
-`(batch, 1 or classes)` and, for a model with attention, `attention` `(batch, time)` or `(batch, time, feature)`.
+`(batch, 1 or classes or horizon)` and, for a model with attention, `attention` `(batch, time)` or `(batch, time,
+feature)`.
+
+A model of the task `sequence` turns text into text. Its inputs are `sequences` int32 `(batch, in_time)`, ids of the
+input vocabulary; `lengths` int32 `(batch,)`; and `beam` int32 `()`, the width of the search, 1 for the greedy one. Its
+outputs are `prediction` int32 `(batch, out_time)`, ids of the output vocabulary, END behind the last; `attention`
+`(batch, out_time, in_time)`; and `probability` float32 `(batch,)`.
 """
 
 from datetime import datetime
@@ -15,9 +21,14 @@ GRAPH_FILE = "model.onnx"
 MANIFEST_FILE = "model.json"
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 
-Task = Literal["binary", "multiclass", "regression"]
+PAD, UNKNOWN = 0, 1  # ids of every input vocabulary
+END, START = 0, 1  # ids of every output vocabulary
+
+Task = Literal["binary", "multiclass", "regression", "forecast", "sequence"]
 Verdict = Literal["supported", "weak", "no better than random"]
-Axes = tuple[Literal["time"]] | tuple[Literal["time"], Literal["feature"]]
+Axes = (
+    tuple[Literal["time"]] | tuple[Literal["time"], Literal["feature"]] | tuple[Literal["out_time"], Literal["in_time"]]
+)
 
 
 class Part(BaseModel):
@@ -43,14 +54,31 @@ class Attention(Part):
     """Where the weights come from and what they are laid over."""
 
     kind: str = Field(description="how scores are computed, e.g. permute-dense")
-    position: str = Field(description="before or after the LSTM")
-    axes: Axes = Field(description="(time,) for one vector shared by all features, (time, feature) for one each")
+    position: str = Field(description="before or after the LSTM, or decoder")
+    axes: Axes = Field(
+        description="(time,) for one vector shared by all features, (time, feature) for one each, (out_time, in_time) "
+        "for one at every output step"
+    )
+
+
+class Vocabulary(Part):
+    """The characters of a model that turns text into text, each at the place of its id."""
+
+    input: list[str] = Field(min_length=3, description="begins with <pad> and <unk>")
+    output: list[str] = Field(min_length=3, description="begins with <end> and <start>")
+
+
+class Decoding(Part):
+    """How a model that turns text into text searches for its answer."""
+
+    longest: int = Field(ge=1, description="characters of an answer at most")
+    beam: int = Field(ge=1, description="width of the search where a request does not say; 1 is greedy")
 
 
 class Quality(Part):
     """One number on the test split, over several trainings that differ in nothing but the seed."""
 
-    metric: Literal["accuracy", "rmse"]
+    metric: Literal["accuracy", "rmse", "exact match"]
     split: Literal["test"] = "test"
     samples: int = Field(ge=1)
     published: float = Field(description="of the model in this folder")
@@ -95,8 +123,8 @@ class Parity(Part):
 class Example(Part):
     """A sequence one can send to the model, from its test split."""
 
-    sequence: list[list[float]] = Field(description="(time, feature)")
-    target: str | float
+    sequence: list[list[float]] | str = Field(description="(time, feature), or a text")
+    target: str | float | list[float]
 
 
 class Manifest(Part):
@@ -107,8 +135,11 @@ class Manifest(Part):
     description: str
     created: datetime
     task: Task
-    features: list[str] = Field(min_length=1, description="names, in the order of the feature axis")
-    labels: list[str] = Field(description="class names in output order; binary: [negative, positive]; regression: none")
+    features: list[str] = Field(min_length=1, description="in the order of the feature axis; of text, character")
+    labels: list[str] = Field(description="class names in output order; binary: [negative, positive]; else: none")
+    horizon: int | None = Field(default=None, ge=1, description="forecast: how many values ahead")
+    vocabulary: Vocabulary | None = Field(default=None, description="sequence: its characters")
+    decoding: Decoding | None = Field(default=None, description="sequence: how it searches")
     lengths: Lengths
     attention: Attention | None = Field(description="None: the model has no attention")
     examples: list[Example] = []
@@ -120,21 +151,26 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        expected = {"binary": len(self.labels) == 2, "multiclass": len(self.labels) >= 2, "regression": not self.labels}
-        if not expected[self.task]:
+        expected = {"binary": len(self.labels) == 2, "multiclass": len(self.labels) >= 2}
+        if not expected.get(self.task, not self.labels):
             raise ValueError(f"expected as many labels as a {self.task} task has, received {self.labels}")
+        for name, task in (("horizon", "forecast"), ("vocabulary", "sequence"), ("decoding", "sequence")):
+            if (getattr(self, name) is not None) != (self.task == task):
+                raise ValueError(f"expected {name} of a {task} task and of no other, received task {self.task}")
         return self
 
     @property
     def outputs(self) -> int:
-        """Size of the prediction's last axis."""
-        return len(self.labels) if self.task == "multiclass" else 1
+        """Size of the prediction's last axis, but of text, whose length the model decides."""
+        return {"multiclass": len(self.labels), "forecast": self.horizon or 0}.get(self.task, 1)
 
     @property
     def sequences_shape(self) -> str:
         """The shape of one sequence, in words for error messages."""
         low, high = self.lengths.min, self.lengths.max
         time = f"{low}" if low == high else f"{low} or more" if high is None else f"{low} to {high}"
+        if self.vocabulary is not None:
+            return f"a text of {time} characters"
         return f"{time} time steps × {len(self.features)} feature{'s' * (len(self.features) > 1)}"
 
     @classmethod
