@@ -8,13 +8,16 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from training import options
+from training.options import given, names
+
 # TensorFlow takes seconds to import: commands import what needs it, so that --help does not.
 
 cli = typer.Typer(
     help="Train attention-LSTMs and publish them for the service.\n\nfit → evaluate → export, each from the folder "
     "that the one before wrote; or `examples` for all the committed models.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 console = Console()
@@ -25,73 +28,36 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder that `fit` wrote."
 
 @cli.command()
 def fit(
-    data: Annotated[
-        str,
-        typer.Argument(
-            help="planted, italy-power, japanese-vowels, or the path of a table of your own: .csv, .parquet, .npz."
-        ),
-    ],
-    position: Annotated[
-        Literal["before", "after", "none"],
-        typer.Option(help="Attention before the LSTM (on inputs), after it (on states), or none."),
-    ] = "before",
-    score: Annotated[
-        Literal["dense", "dot", "cosine", "additive", "general"], typer.Option(help="How steps are scored.")
-    ] = "dense",
-    normalizer: Annotated[
-        Literal["softmax", "sum", "sparsemax"], typer.Option(help="How scores become weights.")
-    ] = "softmax",
-    per_feature: Annotated[bool, typer.Option("--per-feature", help="One attention vector per feature.")] = False,
-    units: Annotated[int, typer.Option(help="Size of the LSTM's state.", min=1)] = 32,
-    layers: Annotated[int, typer.Option(help="LSTMs on top of each other.", min=1)] = 1,
-    bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Also read sequences from their end.")] = False,
-    dropout: Annotated[float | None, typer.Option(help="Share of the head's inputs dropped in training.")] = None,
-    input_noise: Annotated[float | None, typer.Option(help="Noise on the standardized inputs, in training.")] = None,
-    block_noise: Annotated[
-        float | None, typer.Option(help="Noise behind a block before the LSTM, in training.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs at most.", min=1)] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without a better validation loss.", min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam.")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings, seeds 0, 1, ...; quality is their mean.", min=1)] = 1,
-    n: Annotated[
-        int | None,
-        typer.Option(help="planted: sequences to fit on; a long one of one feature needs more, 60000 say.", min=5),
-    ] = None,
-    time_steps: Annotated[int | None, typer.Option(help="planted: steps of a sequence.", min=1)] = None,
-    features: Annotated[int | None, typer.Option(help="planted: features of a step.", min=1)] = None,
-    step: Annotated[int | None, typer.Option(help="planted: the step that decides, from 0.", min=0)] = None,
-    id: Annotated[str | None, typer.Option(help="Own table: column of the sequence's name.", show_default="id")] = None,
-    time: Annotated[
-        str | None,
-        typer.Option(
-            help="Own table: column of numbers or dates to order by; without it, a row is a sequence.",
-            show_default="time",
-        ),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Own table: column of what is to be predicted.", show_default="target")
-    ] = None,
-    feature_columns: Annotated[
-        str | None,
-        typer.Option(help="Own table: columns, comma-separated.", show_default="all other columns of numbers"),
-    ] = None,
-    task: Annotated[
-        Literal["binary", "multiclass", "regression"] | None,
-        typer.Option(help="Own table: what is predicted.", show_default="told by the targets"),
-    ] = None,
-    test_share: Annotated[
-        float | None, typer.Option(help="Own table: of all sequences, if no column split says it.", show_default="0.2")
-    ] = None,
-    validation_share: Annotated[
-        float | None, typer.Option(help="Own table: of all sequences, if no column split says it.", show_default="0.2")
-    ] = None,
-    impute: Annotated[
-        Literal["none", "zero", "mean", "last"] | None,
-        typer.Option(help="Own table: what stands in for a missing value; none refuses it.", show_default="none"),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/DATA-POSITION")] = None,
+    data: options.Data,
+    config: options.Config = None,
+    out: options.Out = None,
+    position: options.Position = None,
+    score: options.Score = None,
+    normalizer: options.Normalizer = "softmax",
+    per_feature: options.PerFeature = False,
+    units: options.Units = None,
+    layers: options.Layers = None,
+    bidirectional: options.Bidirectional = False,
+    dropout: options.Dropout = None,
+    input_noise: options.InputNoise = None,
+    block_noise: options.BlockNoise = None,
+    epochs: options.Epochs = None,
+    patience: options.Patience = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    seeds: options.Seeds = 1,
+    id: options.Id = None,
+    time: options.Time = None,
+    target: options.Target = None,
+    feature_columns: options.FeatureColumns = None,
+    task: options.Task = None,
+    test_share: options.TestShare = None,
+    validation_share: options.ValidationShare = None,
+    impute: options.Impute = None,
+    n: options.N = None,
+    time_steps: options.TimeSteps = None,
+    features: options.Features = None,
+    step: options.Step = None,
 ) -> None:
     """Fit a model on a data set, and keep the epoch with the lowest validation loss.
 
@@ -108,12 +74,12 @@ def fit(
     from training.recipes import SETTINGS, Settings
     from training.tables import TableOptions
 
-    planted = _given(n=n, time_steps=time_steps, features=features, step=step)
-    table = _given(
+    planted = given(n=n, time_steps=time_steps, features=features, step=step)
+    table = given(
         id=id,
         time=time,
         target=target,
-        feature_columns=_names(feature_columns),
+        feature_columns=names(feature_columns),
         task=task,
         test_share=test_share,
         validation_share=validation_share,
@@ -125,25 +91,24 @@ def fit(
         _refuse_options(table, "a table of your own", data)
     own = Settings(FitConfig(epochs=100, patience=20, batch_size=32, learning_rate=0.003), input_noise=0.1)
     settings = SETTINGS.get(data, own)
-    changes = _given(epochs=epochs, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
+    changes = given(epochs=epochs, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
+    position = position or "before"
     default_block_noise = settings.block_noise if position == "before" else 0.0
     folder = out or Path("runs") / f"{data if data in BUILT_IN else Path(data).stem}-{position}"
     try:
-        config = FitConfig(**settings.fit.model_dump() | changes)
+        how = FitConfig(**settings.fit.model_dump() | changes)
         model = ModelConfig(
             position=position,
-            score=score,
             normalizer=normalizer,
             per_feature=per_feature,
-            units=units,
-            layers=layers,
             bidirectional=bidirectional,
             dropout=settings.dropout if dropout is None else dropout,
             input_noise=settings.input_noise if input_noise is None else input_noise,
             block_noise=default_block_noise if block_noise is None else block_noise,
+            **given(score=score, units=units, layers=layers),
         )
-        options = planted if data in BUILT_IN else TableOptions(**table)
-        run = fit_run(data, options, model, config, list(range(seeds)), folder)
+        reading = planted if data in BUILT_IN else TableOptions(**table)
+        run = fit_run(data, reading, model, how, list(range(seeds)), folder)
     except (ValueError, OSError) as error:
         fail(error)
     losses = ", ".join(f"{loss:.4f}" for loss in run.validation_loss.values())
@@ -210,8 +175,8 @@ def export(
                 models,
                 attention=not without_attention,
                 task=task,
-                labels=_names(labels),
-                features=_names(features),
+                labels=names(labels),
+                features=names(features),
                 time=time,
                 description=description,
             )
@@ -236,19 +201,10 @@ def examples(
         console.print(f"published {publish_run(folder, recipe.name, models, recipe.description)}")
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def _refuse_options(given: dict[str, Any], only: str, data: str) -> None:
     if given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         fail(f"expected {names} with {only} only, received {data}")
-
-
-def _names(listed: str | None) -> list[str] | None:
-    return [name.strip() for name in listed.split(",")] if listed else None
 
 
 def fail(error: Exception | str) -> NoReturn:
