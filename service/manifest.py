@@ -75,6 +75,34 @@ class Decoding(Part):
     beam: int = Field(ge=1, description="width of the search where a request does not say; 1 is greedy")
 
 
+class Interval(Part):
+    """Where the true value lies, with 95 % confidence."""
+
+    low: float
+    high: float
+    method: Literal["Student's t over seeds", "Wilson over test sequences", "bootstrap over test sequences"]
+
+
+class Baseline(Part):
+    """What an answer that needs no model reaches: whatever is worse than it has learnt nothing."""
+
+    name: str = Field(description="e.g. the most frequent class of the training part")
+    value: float
+
+
+class Twin(Part):
+    """The plain LSTM of the same size, without attention, trained in the same way with the same seeds."""
+
+    seeds: dict[int, float]
+    mean: float
+    spread: float = Field(description="standard deviation over the seeds")
+    interval: Interval
+    difference: Interval = Field(description="of the model's quality minus the twin's")
+    effect: Literal["gains", "costs", "no clear difference"] = Field(
+        description="what attention does to the quality; no clear difference where 0 lies in the interval"
+    )
+
+
 class Quality(Part):
     """One number on the test split, over several trainings that differ in nothing but the seed."""
 
@@ -85,6 +113,21 @@ class Quality(Part):
     seeds: dict[int, float] = Field(description="of every seed trained")
     mean: float
     spread: float = Field(description="standard deviation over the seeds")
+    interval: Interval | None = Field(default=None, description="of the mean over seeds; of one seed, over the samples")
+    baseline: Baseline | None = None
+    twin: Twin | None = Field(default=None, description="None: not compared, or the model is a plain LSTM itself")
+    calibration_error: float | None = Field(
+        default=None, description="classes: how far confidence is from accuracy on average, of the model in this folder"
+    )
+
+
+class Deletion(Part):
+    """Mean drop of the prediction by share of the steps removed; the lists are as long as `shares`."""
+
+    shares: list[float]
+    attention: list[float] = Field(description="the heaviest steps first")
+    occlusion: list[float] = Field(description="the steps whose single removal changes most first")
+    random: list[float]
 
 
 class Faithfulness(Part):
@@ -96,7 +139,13 @@ class Faithfulness(Part):
     random_comprehensiveness: float = Field(description="without as many steps at random")
     sufficiency: float = Field(description="drop of the prediction with the heaviest steps alone")
     random_sufficiency: float = Field(description="with as many steps at random alone")
-    rank_correlation: float | None = Field(description="of the weights with what removing each step alone changes")
+    rank_correlation: float | None = Field(
+        description="of the weights with what removing each step alone changes, the mean over sequences"
+    )
+    profile_correlation: float | None = Field(
+        default=None, description="the same of both means over the sequences; None where lengths differ"
+    )
+    deletion: Deletion | None = None
     verdict: Verdict
 
 

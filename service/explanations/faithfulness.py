@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
-from service.manifest import Faithfulness, Task, Verdict
+from service.manifest import Deletion, Faithfulness, Task, Verdict
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)
 DRAWS = 10
@@ -27,26 +27,65 @@ Run = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
+class Drops:
+    """How much the prediction drops at each of the five shares of the steps, by the order the steps are taken in.
+
+    Attributes:
+        attention: `(share,)`, the heaviest steps first.
+        occlusion: `(share,)`, the steps first whose single removal changes most.
+        random: `(share,)`, steps at random, the mean over draws.
+    """
+
+    attention: NDArray[np.float64]
+    occlusion: NDArray[np.float64]
+    random: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Measured:
     """One sequence put to the test.
 
     Attributes:
-        comprehensiveness: drop without the heaviest steps; large where they were the reason.
-        sufficiency: drop with the heaviest steps alone; small where they were the reason.
-        occlusion_comprehensiveness: drop without the steps whose single removal changes most.
-        random_comprehensiveness: the same for steps at random, the mean over draws.
-        random_sufficiency: likewise.
+        weights: `(time,)`.
         importance: `(time,)`, size of the change when a step alone is removed.
-        rank_correlation: of weights and importance; None where either is the same for all steps.
+        without: drops without the first steps of each order; large where they were the reason.
+        alone: drops with the first steps of each order alone; small where they were the reason.
     """
 
-    comprehensiveness: float
-    sufficiency: float
-    occlusion_comprehensiveness: float
-    random_comprehensiveness: float
-    random_sufficiency: float
+    weights: FloatArray
     importance: NDArray[np.float64]
-    rank_correlation: float | None
+    without: Drops
+    alone: Drops
+
+    @property
+    def comprehensiveness(self) -> float:
+        """Drop without the heaviest steps, the mean over the shares."""
+        return float(self.without.attention.mean())
+
+    @property
+    def sufficiency(self) -> float:
+        """Drop with the heaviest steps alone, the mean over the shares."""
+        return float(self.alone.attention.mean())
+
+    @property
+    def occlusion_comprehensiveness(self) -> float:
+        """Drop without the steps whose single removal changes most."""
+        return float(self.without.occlusion.mean())
+
+    @property
+    def random_comprehensiveness(self) -> float:
+        """Drop without as many steps at random."""
+        return float(self.without.random.mean())
+
+    @property
+    def random_sufficiency(self) -> float:
+        """Drop with as many steps at random alone."""
+        return float(self.alone.random.mean())
+
+    @property
+    def rank_correlation(self) -> float | None:
+        """Of weights and importance; None where either is the same for all steps."""
+        return rank_correlation(self.weights, self.importance)
 
 
 def measure(
@@ -62,11 +101,11 @@ def measure(
     """Puts the weights of one sequence to the test, in two runs of the model over perturbed copies of it.
 
     Args:
-        run: sequences `(batch, time, feature)` to predictions `(batch, 1 or classes)`.
+        run: sequences `(batch, time, feature)` to predictions `(batch, 1 or classes or horizon)`.
         sequence: `(time, feature)`.
         weights: `(time,)`.
         baseline: `(feature,)`, what a removed step is replaced with; the training mean says least.
-        unit: of a regression's changes, the target's standard deviation.
+        unit: of a regression's or forecast's changes, the target's standard deviation.
         seed: of the random steps.
     """
     time = len(sequence)
@@ -81,18 +120,15 @@ def measure(
     random = np.random.default_rng(seed)
     orders = [np.argsort(-weights, kind="stable"), np.argsort(-importance, kind="stable")]
     orders += [random.permutation(time) for _ in range(DRAWS)]
-    counts = sorted({math.ceil(share * time) for share in SHARES})
-    heaviest = np.array([np.isin(np.arange(time), order[:count]) for order in orders for count in counts])
-    without, alone = drops(np.concatenate([heaviest, ~heaviest])).reshape(2, len(orders), len(counts)).mean(axis=2)
-    return Measured(
-        comprehensiveness=float(without[0]),
-        sufficiency=float(alone[0]),
-        occlusion_comprehensiveness=float(without[1]),
-        random_comprehensiveness=float(without[2:].mean()),
-        random_sufficiency=float(alone[2:].mean()),
-        importance=importance,
-        rank_correlation=rank_correlation(weights, importance),
+    counts = [math.ceil(share * time) for share in SHARES]
+    different = sorted(set(counts))  # of a short sequence, several shares are the same number of steps
+    first = np.array([np.isin(np.arange(time), order[:count]) for order in orders for count in different])
+    changes = drops(np.concatenate([first, ~first])).reshape(2, len(orders), len(different))
+    without, alone = (
+        Drops(attention=rows[0], occlusion=rows[1], random=rows[2:].mean(axis=0))
+        for rows in changes[:, :, np.searchsorted(different, counts)]
     )
+    return Measured(weights, importance, without, alone)
 
 
 def summarize(measured: list[Measured]) -> Faithfulness:
@@ -101,7 +137,13 @@ def summarize(measured: list[Measured]) -> Faithfulness:
     def mean(name: str) -> float:
         return float(np.mean([getattr(one, name) for one in measured]))
 
-    correlations = [one.rank_correlation for one in measured if one.rank_correlation is not None]
+    def curve(order: str) -> list[float]:
+        means: list[float] = np.mean([getattr(one.without, order) for one in measured], axis=0).tolist()
+        return means
+
+    correlations = [one.rank_correlation for one in measured]
+    defined = [correlation for correlation in correlations if correlation is not None]
+    by_step = profiles(measured)
     return Faithfulness(
         samples=len(measured),
         comprehensiveness=mean("comprehensiveness"),
@@ -109,12 +151,23 @@ def summarize(measured: list[Measured]) -> Faithfulness:
         random_comprehensiveness=mean("random_comprehensiveness"),
         sufficiency=mean("sufficiency"),
         random_sufficiency=mean("random_sufficiency"),
-        rank_correlation=float(np.mean(correlations)) if correlations else None,
+        rank_correlation=float(np.mean(defined)) if defined else None,
+        profile_correlation=rank_correlation(*by_step) if by_step else None,
+        deletion=Deletion(
+            shares=list(SHARES), attention=curve("attention"), occlusion=curve("occlusion"), random=curve("random")
+        ),
         verdict=judge(
             np.array([one.comprehensiveness - one.random_comprehensiveness for one in measured]),
             np.array([one.occlusion_comprehensiveness - one.random_comprehensiveness for one in measured]),
         ),
     )
+
+
+def profiles(measured: list[Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Weights and importance by step, `(time,)` each, the means over sequences; None where their lengths differ."""
+    if len({len(one.weights) for one in measured}) > 1:
+        return None
+    return np.mean([one.weights for one in measured], axis=0), np.mean([one.importance for one in measured], axis=0)
 
 
 def judge(effects: NDArray[np.float64], occlusion: NDArray[np.float64]) -> Verdict:
@@ -152,10 +205,10 @@ def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _scores(predictions: FloatArray, task: Task, unit: float) -> NDArray[np.float64]:
-    """`(batch,)`: the probability of the class predicted for the first; for regression, minus the distance to it."""
+    """`(batch,)`: the probability of the class predicted for the first; of values, minus the mean distance to its."""
     found = predictions.astype(np.float64)
-    if task == "regression":
-        distances: NDArray[np.float64] = np.abs(found[:, 0] - found[0, 0]) / unit
+    if task in {"regression", "forecast"}:
+        distances: NDArray[np.float64] = np.abs(found - found[0]).mean(axis=1) / unit
         return -distances
     if task == "binary":
         found = np.concatenate([1 - found, found], axis=1)

@@ -4,9 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from service.explanations.faithfulness import DRAWS, Measured, judge, measure, rank_correlation, summarize
+from service.explanations.faithfulness import (
+    DRAWS,
+    SHARES,
+    Drops,
+    Measured,
+    judge,
+    measure,
+    rank_correlation,
+    summarize,
+)
 
-TIME = 20  # shares of 1, 5, 10, 20 and 50 % are 1, 1, 2, 4 and 10 steps: four different counts
+TIME = 20  # shares of 1, 5, 10, 20 and 50 % are 1, 1, 2, 4 and 10 steps
 BASELINE = np.zeros(1, np.float32)
 
 
@@ -27,11 +36,11 @@ def weights_on(step):
 
 def test_weights_on_the_step_that_decides():
     found = measure(one_step(7), ones(), weights_on(7), BASELINE, "binary")
-    assert found.comprehensiveness == pytest.approx(0.4)  # step 7 is among the heaviest in all four counts
+    assert found.comprehensiveness == pytest.approx(0.4)  # step 7 is among the heaviest at every share
     assert found.sufficiency == pytest.approx(0)
     assert found.importance.tolist() == pytest.approx([0.4 if step == 7 else 0 for step in range(TIME)])
     assert found.rank_correlation == pytest.approx(1)
-    expected = 0.4 * (1 + 2 + 4 + 10) / 4 / TIME  # the chance of each count to hit step 7
+    expected = 0.4 * (1 + 1 + 2 + 4 + 10) / 5 / TIME  # the chance of each share to hit step 7
     assert found.random_comprehensiveness == pytest.approx(expected, abs=0.1)
     assert found.random_sufficiency == pytest.approx(0.4 - found.random_comprehensiveness)
 
@@ -125,13 +134,53 @@ def test_the_verdict(effects, occlusion, verdict):
     assert judge(np.array(effects), np.full(3, occlusion)) == verdict
 
 
-def test_a_summary_is_the_mean_over_sequences():
-    def one(drop, correlation):
-        return Measured(drop, 0.1, 0.4, 0.05, 0.3, np.zeros(2), correlation)
+def test_a_curve_has_a_drop_for_each_share():
+    def run(sequences):
+        return 0.3 * sequences[:, 7] + 0.2 * sequences[:, 3] + 0.1 * sequences[:, 5] + 0.4
 
-    found = summarize([one(0.3, 0.5), one(0.5, 0.9), one(0.4, None)])
+    weights = np.linspace(0.1, 0, TIME, dtype=np.float32)  # heaviest first: 0, 1, 2, 3, ...
+    found = measure(run, ones(), weights, BASELINE, "binary")
+    assert np.argsort(-found.importance)[:3].tolist() == [7, 3, 5]
+    # of 1, 1, 2, 4 and 10 steps
+    assert found.without.attention.tolist() == pytest.approx([0, 0, 0, 0.2, 0.6])
+    assert found.without.occlusion.tolist() == pytest.approx([0.3, 0.3, 0.5, 0.6, 0.6])
+    assert found.alone.attention.tolist() == pytest.approx([0.6, 0.6, 0.6, 0.4, 0])
+    assert found.comprehensiveness == pytest.approx((0.2 + 0.6) / 5)
+    assert found.without.random[0] == found.without.random[1] <= found.without.random[-1]
+
+
+def test_a_forecast_drops_by_the_mean_distance_over_its_horizon():
+    def run(sequences):
+        return np.concatenate([10 * sequences[:, 0], -30 * sequences[:, 0]], axis=1)
+
+    found = measure(run, ones(), weights_on(0), BASELINE, "forecast", unit=5)
+    assert found.comprehensiveness == pytest.approx((10 + 30) / 2 / 5)
+
+
+def measured(drop, weights=(0.6, 0.4), importance=(0.1, 0.2)):
+    def flat(attention, occlusion, random):
+        return Drops(*(np.full(5, value) for value in (attention, occlusion, random)))
+
+    return Measured(np.array(weights), np.array(importance), flat(drop, 0.4, 0.05), flat(0.1, 0.2, 0.3))
+
+
+def test_a_summary_is_the_mean_over_sequences():
+    constant = measured(0.4, importance=(0.1, 0.1))  # no ranks
+    found = summarize([measured(0.3), measured(0.5, weights=(0.2, 0.8)), constant])
     assert found.samples == 3
     assert found.comprehensiveness == pytest.approx(0.4)
     assert found.random_sufficiency == pytest.approx(0.3)
-    assert found.rank_correlation == pytest.approx(0.7)
+    assert found.rank_correlation == pytest.approx((-1 + 1) / 2)
+    assert found.deletion.shares == list(SHARES)
+    assert found.deletion.attention == pytest.approx([0.4] * 5)
+    assert found.deletion.random == pytest.approx([0.05] * 5)
     assert found.verdict == "supported"
+
+
+def test_profiles_are_compared_as_means_over_sequences_of_one_length():
+    # mean weights 0.5, 0.3, 0.2 and mean importance 0.3, 0.2, 0.1: the same order, though not of each sequence
+    same = [measured(0.3, (0.9, 0.05, 0.05), (0.1, 0.3, 0.1)), measured(0.3, (0.1, 0.55, 0.35), (0.5, 0.1, 0.1))]
+    found = summarize(same)
+    assert found.profile_correlation == pytest.approx(1)
+    assert found.rank_correlation < 0.5
+    assert summarize([*same, measured(0.3)]).profile_correlation is None
