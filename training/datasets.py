@@ -18,7 +18,7 @@ class Dataset:
     Attributes:
         sequences: float32 `(sample, time, feature)`.
         lengths: int32 `(sample,)`, the real steps of each sequence.
-        targets: `(sample,)`; class indices (int64) or values (float32).
+        targets: `(sample,)`; class indices (int64) or values (float32); of a forecast `(sample, horizon)`.
     """
 
     sequences: np.ndarray
@@ -43,8 +43,9 @@ class Data:
 
     Attributes:
         source: where the data come from, for the model card.
-        labels: class names in the order of the class indices; none for regression.
+        labels: class names in the order of the class indices; else none.
         step: the one step that decides the target, where the data were made so.
+        target: of a forecast, the feature whose next values are predicted.
     """
 
     name: str
@@ -56,6 +57,14 @@ class Data:
     validation: Dataset
     test: Dataset
     step: int | None = None
+    target: str | None = None
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a prediction has: of classes, one each; of a forecast, its horizon; else 1."""
+        if self.task == "forecast":
+            return int(self.train.targets.shape[1])
+        return len(self.labels) if self.task == "multiclass" else 1
 
     @property
     def time(self) -> int:
@@ -71,6 +80,8 @@ class Data:
         """In one line, for people."""
         low, high = self.train.lengths.min(), self.train.lengths.max()
         kind = f"{self.task} ({_listed(self.labels)})" if self.labels else self.task
+        if self.target is not None:
+            kind = f"forecast of the next {self.outputs} of {self.target}"
         counts = f"{len(self.train)} training, {len(self.validation)} validation, {len(self.test)} test sequences"
         steps = f"{low} steps" if low == high else f"{low} to {high} steps"
         return f"{self.name}: {kind}; {counts} of {steps} × {_listed(self.features)}"

@@ -56,7 +56,9 @@ class ModelConfig(BaseModel):
 
 
 class Scaling(BaseModel):
-    """Mean and variance of each feature over the real steps of the training split, and of the target (regression)."""
+    """Mean and variance of each feature over the real steps of the training split, and of the target
+    (regression, forecast).
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,11 +69,17 @@ class Scaling(BaseModel):
 
     @classmethod
     def learn(cls, sequences: np.ndarray, lengths: np.ndarray, targets: np.ndarray, task: Task) -> Self:
-        """Learns the scaling from `sequences (sample, time, feature)`, `lengths (sample,)`, `targets (sample,)`."""
+        """Learns the scaling from the training split.
+
+        Args:
+            sequences: `(sample, time, feature)`.
+            lengths: `(sample,)`.
+            targets: `(sample,)`, of a forecast `(sample, horizon)`.
+        """
         real = sequences[np.arange(sequences.shape[1]) < lengths[:, None]].astype(np.float64)  # (step, feature)
         variance = real.var(axis=0)
         variance[variance == 0] = 1.0  # a constant feature stays 0 instead of dividing by 0
-        target = targets.astype(np.float64) if task == "regression" else np.array([-1.0, 1.0])
+        target = targets.astype(np.float64) if task in ("regression", "forecast") else np.array([-1.0, 1.0])
         return cls(
             mean=real.mean(axis=0).tolist(),
             variance=variance.tolist(),
@@ -80,19 +88,19 @@ class Scaling(BaseModel):
         )
 
 
-def build(config: ModelConfig, *, task: Task, classes: int, time: int, scaling: Scaling) -> keras.Model:
+def build(config: ModelConfig, *, task: Task, outputs: int, time: int, scaling: Scaling) -> keras.Model:
     """Builds an uncompiled model with named inputs and outputs.
 
     Args:
         config: the architecture.
         task: what the head predicts.
-        classes: number of classes (multiclass only).
+        outputs: numbers of a prediction: classes (multiclass), horizon (forecast), else 1.
         time: number of steps, the longest a variable-length model with a block will take.
         scaling: put into the graph, so that callers send raw values.
 
     Returns:
         A functional model. Inputs: `sequences (batch, time, feature)` float32 and, for variable lengths, `lengths
-        (batch,)` int32. Outputs: `prediction (batch, 1 or classes)` and, with attention, `attention (batch, time)`, or
+        (batch,)` int32. Outputs: `prediction (batch, output)` and, with attention, `attention (batch, time)`, or
         `(batch, time, feature)` for one vector per feature before the LSTM.
     """
     dense = config.position != "none" and config.score == "dense"
@@ -124,10 +132,10 @@ def build(config: ModelConfig, *, task: Task, classes: int, time: int, scaling: 
     if config.dropout:
         x = keras.layers.Dropout(config.dropout)(x)
 
-    outputs = {"prediction": _head(x, task, classes, scaling)}
+    named = {"prediction": _head(x, task, outputs, scaling)}
     if attention is not None:
-        outputs["attention"] = attention
-    return keras.Model(inputs=inputs, outputs=outputs)
+        named["attention"] = attention
+    return keras.Model(inputs=inputs, outputs=named)
 
 
 def _lstms(x: Any, lengths: Any, config: ModelConfig) -> tuple[Any, Any]:
@@ -154,11 +162,11 @@ def _last(states: Any, lengths: Any) -> Any:
     return states[:, -1] if lengths is None else LastState()(states, lengths)
 
 
-def _head(x: Any, task: Task, classes: int, scaling: Scaling) -> Any:
-    """The layer that turns a vector into a prediction: probabilities, or a value in the target's own unit."""
+def _head(x: Any, task: Task, outputs: int, scaling: Scaling) -> Any:
+    """The layer that turns a vector into a prediction: probabilities, or values in the target's own unit."""
     if task == "binary":
         return keras.layers.Dense(1, activation="sigmoid", name="prediction")(x)
     if task == "multiclass":
-        return keras.layers.Dense(classes, activation="softmax", name="prediction")(x)
-    x = keras.layers.Dense(1, name="standardized_prediction")(x)
+        return keras.layers.Dense(outputs, activation="softmax", name="prediction")(x)
+    x = keras.layers.Dense(outputs, name="standardized_prediction")(x)
     return keras.layers.Rescaling(scaling.target_variance**0.5, offset=scaling.target_mean, name="prediction")(x)

@@ -98,7 +98,7 @@ def check_parts(parts: np.ndarray, targets: np.ndarray, labels: list[str]) -> No
 
 
 def fill_missing(samples: Samples, train: np.ndarray, impute: Impute) -> np.ndarray:
-    """The sequences `(sample, time, feature)` without NaN; a mean is that of the samples where `train (sample,)`."""
+    """The sequences `(sample, time, feature)` without NaN; a mean is that of where `train (sample, time or 1)`."""
     sequences = samples.sequences
     missing = np.isnan(sequences)
     if not missing.any():
@@ -108,7 +108,7 @@ def fill_missing(samples: Samples, train: np.ndarray, impute: Impute) -> np.ndar
     if impute == "zero":
         return np.where(missing, np.float32(0), sequences)
     real = np.arange(sequences.shape[1]) < samples.lengths[:, None]
-    known = sequences[real & train[:, None]].astype(np.float64)  # (step, feature)
+    known = sequences[real & train].astype(np.float64)  # (step, feature)
     for name, column in zip(samples.features, known.T, strict=True):
         if np.isnan(column).all():
             raise ValueError(f"expected a number for --impute mean in column {name}, received none in the train part")

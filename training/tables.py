@@ -1,20 +1,20 @@
 """The user's own data: a long or wide table (CSV, Parquet) or arrays (NPZ), made into a task with three splits.
 
 A long table has a row for each time step: id, time, features, target. A wide table has a row for each sequence of one
-feature: the columns are its steps, beside target and perhaps id. Rows in messages count as a person counts them in a
-file: the header is row 1. Items of an NPZ file count from 0, as in Python.
+feature: the columns are its steps, beside target and perhaps id. A long table can also be forecast: its target is then
+one more feature, whose next values are predicted; without a column id it is one series. Rows in messages count as a
+person counts them in a file: the header is row 1. Items of an NPZ file count from 0, as in Python.
 """
 
 import hashlib
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.manifest import Task
 from training.datasets import BUILT_IN, Data, Dataset, pad
 from training.samples import (
     LARGEST,
@@ -28,6 +28,7 @@ from training.samples import (
     refuse,
     to_numbers,
 )
+from training.windows import ENOUGH, Windows, cut, part_rows
 
 SPLIT = "split"  # an optional column with one of PARTS in each row
 MISSING = {"", "na", "n/a", "nan", "null", "none"}  # in columns of numbers; as a target, None is a word like others
@@ -42,14 +43,20 @@ class TableOptions(BaseModel):
     time: str | None = Field(default=None, description="column of numbers or dates; default: time, else it is wide")
     target: str = Field(default="target", description="column of what is to be predicted")
     feature_columns: list[str] | None = Field(default=None, description="default: all other columns of numbers")
-    task: Task | None = Field(default=None, description="default: told by the targets")
+    task: Literal["binary", "multiclass", "regression"] | None = Field(
+        default=None, description="default: told by the targets"
+    )
+    forecast: Windows | None = Field(default=None, description="predict next values of the target instead")
     test_share: float = Field(default=0.2, gt=0, lt=1, description="of all sequences")
     validation_share: float = Field(default=0.2, gt=0, lt=1, description="of all sequences")
     impute: Impute = Field(default="none", description="what stands in for a missing value")
+    memory: int = Field(default=500, ge=0, description="megabytes a Parquet table may take, before it is streamed")
     sha256: str | None = Field(default=None, description="of the file that was fitted; another one is refused")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.forecast is not None and self.task is not None:
+            raise ValueError(f"expected no task with a horizon, which makes it a forecast, received {self.task}")
         if self.test_share + self.validation_share >= 1:
             raise ValueError(
                 f"expected test_share and validation_share to leave something for training, received "
@@ -67,21 +74,20 @@ def load_table(path: Path, options: TableOptions) -> Data:
     """
     if options.sha256 is not None and options.sha256 != fingerprint(path):
         raise ValueError(f"expected the file that was fitted, received one changed since then: {path}. Fit again")
+    if options.forecast is not None:
+        return _to_forecast(path, options, options.forecast)
     samples = read_samples(path, options)
     task, labels, targets = read_targets(samples.targets, options.task)
     parts = draw_parts(targets if labels else np.zeros(len(targets)), options.test_share, options.validation_share)
     if samples.split is not None:
         parts = samples.split.to_numpy(str)
     check_parts(parts, targets, labels)
-    filled = fill_missing(samples, parts == "train", options.impute)
+    filled = fill_missing(samples, (parts == "train")[:, None], options.impute)
     whole = Dataset(filled, samples.lengths, targets)
     train, validation, test = (whole.take(np.flatnonzero(parts == part)) for part in PARTS)
-    how = samples.layout + (", split at random" if samples.split is None else f", split by its column {SPLIT}")
-    if np.isnan(samples.sequences).any():
-        how += f", missing values filled in: {options.impute}"
     return Data(
         name=path.stem,
-        source=f"{path.name} ({how})",
+        source=_source(path, samples, options, "at random"),
         task=task,
         features=samples.features,
         labels=labels,
@@ -89,6 +95,37 @@ def load_table(path: Path, options: TableOptions) -> Data:
         validation=validation,
         test=test,
     )
+
+
+def _to_forecast(path: Path, options: TableOptions, windows: Windows) -> Data:
+    """Windows of the series of a file, each with the next values of its target column."""
+    samples, parts = read_series(path, options)
+    how = "by series" if len(samples.lengths) >= ENOUGH else "by time"
+    if parts is None:
+        parts = part_rows(samples.lengths, options.test_share, options.validation_share)
+    target = samples.features.index(options.target)
+    known = ~np.isnan(samples.sequences[:, :, target])
+    filled = fill_missing(samples, parts == PARTS.index("train"), options.impute)
+    train, validation, test = cut(filled, known, samples.lengths, parts, target, windows)
+    return Data(
+        name=path.stem,
+        source=_source(path, samples, options, how),
+        task="forecast",
+        features=samples.features,
+        labels=[],
+        train=train,
+        validation=validation,
+        test=test,
+        target=options.target,
+    )
+
+
+def _source(path: Path, samples: Samples, options: TableOptions, how: str) -> str:
+    """Where the data come from, for the model card; `how` they were split where no column says it."""
+    text = f"{samples.layout}, split {how if samples.split is None else f'by its column {SPLIT}'}"
+    if np.isnan(samples.sequences).any():
+        text += f", missing values filled in: {options.impute}"
+    return f"{path.name} ({text})"
 
 
 def fingerprint(path: Path) -> str:
@@ -101,18 +138,16 @@ def read_samples(path: Path, options: TableOptions) -> Samples:
     """The sequences and targets of a file, by its suffix and layout."""
     if path.suffix.lower() == ".npz":
         return _from_arrays(path, options)
-    frame = _read_frame(path)
+    return to_samples(read_frame(path), options)
+
+
+def to_samples(frame: pd.DataFrame, options: TableOptions) -> Samples:
+    """The sequences and targets of a table, by its layout; its index is the row in the file."""
     time = options.time or "time"
     is_long = options.time is not None or time in frame
     identifier = options.id or "id"
     required = [identifier] * (is_long or options.id is not None) + [time] * is_long + [options.target]
-    for name in required:
-        _require(frame, name)
-    for name in (identifier, *required, SPLIT):
-        if name in frame:
-            refuse(frame[name].isna(), f"expected a value in column {name}", frame[name])
-    if SPLIT in frame:
-        refuse(~frame[SPLIT].isin(PARTS), f"expected train, validation or test in column {SPLIT}", frame[SPLIT])
+    _check_columns(frame, required, identifier)
     columns = _feature_columns(frame, options, {identifier, options.target, SPLIT} | ({time} if is_long else set()))
     values = _values(frame, columns, options.impute)
     if is_long:
@@ -120,7 +155,36 @@ def read_samples(path: Path, options: TableOptions) -> Samples:
     return _from_wide(frame, values, identifier, options.target)
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
+def read_series(path: Path, options: TableOptions) -> tuple[Samples, np.ndarray | None]:
+    """The series of a long table, one sample each, and the parts of their rows where a column split says them.
+
+    Returns:
+        The samples, their targets the first of each series; and indices of `PARTS`, int8 `(series, time)`, or None.
+    """
+    if path.suffix.lower() == ".npz":
+        raise ValueError(f"expected a long table, .csv or .parquet, for a forecast, received {path}")
+    frame = read_frame(path)
+    time = options.time or "time"
+    identifier = options.id or "id"
+    has_id = options.id is not None or identifier in frame
+    required = [time, options.target] + [identifier] * has_id
+    _check_columns(frame, required, identifier)
+    columns = _feature_columns(frame, options, {*required, SPLIT})
+    if options.target not in columns:
+        columns = [options.target, *columns]
+    values = _values(frame, columns, options.impute)
+    codes, order = _series(frame, identifier if has_id else None, time)
+    sequences, lengths = _pad(values[order], codes[order])
+    firsts = frame[~pd.Series(codes, frame.index).duplicated()]
+    parts = None
+    if SPLIT in frame:
+        indices = frame[SPLIT].map({part: float(i) for i, part in enumerate(PARTS)}).to_numpy(np.float64)
+        parts = _pad(indices[order, None], codes[order])[0][:, :, 0].astype(np.int8)
+    samples = Samples("a long table", sequences, lengths, firsts[options.target], firsts.get(SPLIT), columns)
+    return samples, parts
+
+
+def read_frame(path: Path) -> pd.DataFrame:
     """The table as it is written; CSV as text. Its index is the row in the file."""
     suffix = path.suffix.lower()
     if suffix not in {".csv", ".parquet"}:
@@ -163,6 +227,17 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame.set_axis(frame.columns.astype(str), axis=1)
 
 
+def _check_columns(frame: pd.DataFrame, required: list[str], identifier: str) -> None:
+    """Holds required columns to be there, and them, ids and parts to be filled."""
+    for name in required:
+        _require(frame, name)
+    for name in (identifier, *required, SPLIT):
+        if name in frame:
+            refuse(frame[name].isna(), f"expected a value in column {name}", frame[name])
+    if SPLIT in frame:
+        refuse(~frame[SPLIT].isin(PARTS), f"expected train, validation or test in column {SPLIT}", frame[SPLIT])
+
+
 def _feature_columns(frame: pd.DataFrame, options: TableOptions, others: set[str]) -> list[str]:
     """The columns asked for, or all with at least one number; a column of nothing but text is left out."""
     if options.feature_columns is None:
@@ -172,7 +247,7 @@ def _feature_columns(frame: pd.DataFrame, options: TableOptions, others: set[str
         return names
     for name in options.feature_columns:
         _require(frame, name)
-        if name == options.target:
+        if name == options.target and options.forecast is None:
             raise ValueError(f"expected features other than the target, received {name}")
     return options.feature_columns
 
@@ -183,7 +258,9 @@ def _values(frame: pd.DataFrame, names: list[str], impute: Impute) -> np.ndarray
     for i, name in enumerate(names):
         column = frame[name]
         values[:, i] = numbers = to_numbers(column)
-        missing = column.isna() | column.astype("str").str.strip().str.lower().isin(MISSING)
+        missing = column.isna()
+        if not pd.api.types.is_numeric_dtype(column):
+            missing |= column.astype("str").str.strip().str.lower().isin(MISSING)
         refuse(np.isnan(numbers) & ~missing, f"expected a number in column {name}", column)
         refuse(np.abs(numbers) > LARGEST, f"expected a finite number in column {name}", column)
         if impute == "none":
@@ -199,20 +276,29 @@ def _from_long(
     frame: pd.DataFrame, values: np.ndarray, columns: list[str], identifier: str, time: str, target: str
 ) -> Samples:
     """A row for each step: `values (row, feature)`. Sequences stand in the order of their first rows."""
-    times = _times(frame[time])
-    codes = pd.factorize(frame[identifier])[0]
-    twice = pd.DataFrame({"id": codes, "time": times}, frame.index).duplicated()
-    refuse(twice, f"expected every {time} once within an {identifier}", frame[time])
+    codes, order = _series(frame, identifier, time)
     firsts = frame[~pd.Series(codes, frame.index).duplicated()]  # (sample,)
     for name in (target, SPLIT):
         if name in frame:
             changed = frame[name].to_numpy() != firsts[name].to_numpy()[codes]
             refuse(changed, f"expected the same {name} in every row of an {identifier}", frame[name])
-    order = np.lexsort((times, codes))
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    rows = np.split(values[order], starts[1:])  # (time_i, feature) each
-    sequences, lengths = pad(rows, max(map(len, rows)))
+    sequences, lengths = _pad(values[order], codes[order])
     return Samples("a long table", sequences, lengths, firsts[target], firsts.get(SPLIT), columns)
+
+
+def _series(frame: pd.DataFrame, identifier: str | None, time: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which sequence each row is of, from 0 in the order of their first rows; and the order of rows by it and time."""
+    times = _times(frame[time])
+    codes = np.zeros(len(frame), np.intp) if identifier is None else pd.factorize(frame[identifier])[0]
+    twice = pd.DataFrame({"id": codes, "time": times}, frame.index).duplicated()
+    refuse(twice, f"expected every {time} once" + f" within an {identifier}" * (identifier is not None), frame[time])
+    return codes, np.lexsort((times, codes))
+
+
+def _pad(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ordered rows `(row, feature)` as `(sample, time, feature)`, and lengths; `codes (row,)` says whose each is."""
+    rows = np.split(values, np.flatnonzero(np.diff(codes)) + 1)  # (time_i, feature) each
+    return pad(rows, max(map(len, rows)))
 
 
 def _times(column: pd.Series) -> np.ndarray:

@@ -60,7 +60,7 @@ class Exported:
     def __init__(self, position, variable_length, per_feature):
         self.config = ModelConfig(position=position, variable_length=variable_length, per_feature=per_feature, units=4)
         scaling = Scaling(mean=[10, -2], variance=[4, 0.5])
-        self.model = randomize(build(self.config, task="binary", classes=2, time=TIME, scaling=scaling))
+        self.model = randomize(build(self.config, task="binary", outputs=1, time=TIME, scaling=scaling))
         self.contract = check_contract(self.model, attention=position != "none")
         self.proto = to_onnx(self.contract)
         self.graph = self.proto.SerializeToString()
@@ -145,7 +145,7 @@ def test_parity_is_what_a_comparison_by_hand_gives(exported):
 
 def regression(target_mean=0.0):
     scaling = Scaling(mean=[0, 0], variance=[1, 1], target_mean=target_mean)
-    model = build(ModelConfig(position="none"), task="regression", classes=0, time=TIME, scaling=scaling)
+    model = build(ModelConfig(position="none"), task="regression", outputs=1, time=TIME, scaling=scaling)
     contract = check_contract(model, attention=False)
     return model.get_layer("standardized_prediction").bias, contract, convert(contract)
 

@@ -70,9 +70,9 @@ def test_it_trains_exports_fused_agrees_and_is_served(config, tmp_path):
     keras.utils.set_random_seed(0)
     if config.score == "cosine" and config.per_feature:
         with pytest.raises(ValueError, match="the cosine of two numbers is only their sign"):
-            build(config, task="binary", classes=2, time=TIME, scaling=SCALING)
+            build(config, task="binary", outputs=1, time=TIME, scaling=SCALING)
         return
-    model = build(config, task="binary", classes=2, time=TIME, scaling=SCALING)
+    model = build(config, task="binary", outputs=1, time=TIME, scaling=SCALING)
     sequences, lengths = sample(config.variable_length)
     inputs = {"sequences": sequences} | ({"lengths": lengths} if config.variable_length else {})
     assert train_one_step(model, inputs) >= 2

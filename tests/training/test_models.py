@@ -10,9 +10,10 @@ POSITIONS = ["before", "after", "none"]
 LENGTHS = np.array([6, 2, 1, 4], np.int32)
 
 
-def make(config, task="binary", classes=2, time=TIME, scaling=PLAIN, seed=0):
+def make(config, task="binary", time=TIME, scaling=PLAIN, seed=0):
+    outputs = {"multiclass": 3, "forecast": 4}.get(task, 1)
     keras.utils.set_random_seed(seed)
-    return build(config, task=task, classes=classes, time=time, scaling=scaling)
+    return build(config, task=task, outputs=outputs, time=time, scaling=scaling)
 
 
 def feeds(variable_length, seed=0):
@@ -20,11 +21,11 @@ def feeds(variable_length, seed=0):
     return {"sequences": sequences} | ({"lengths": LENGTHS} if variable_length else {})
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "forecast"])
 @pytest.mark.parametrize("variable_length", [False, True])
 @pytest.mark.parametrize("position", POSITIONS)
 def test_inputs_and_outputs_have_their_names_and_shapes(position, variable_length, task):
-    model = make(ModelConfig(position=position, units=3, variable_length=variable_length), task, classes=3)
+    model = make(ModelConfig(position=position, units=3, variable_length=variable_length), task)
     time = None if position == "none" and variable_length else TIME
     shapes = {name: tensor.shape for name, tensor in model.input.items()}
     assert shapes == {"sequences": (None, time, FEATURES)} | ({"lengths": (None,)} if variable_length else {})
@@ -32,7 +33,7 @@ def test_inputs_and_outputs_have_their_names_and_shapes(position, variable_lengt
         name: {"sequences": "float32", "lengths": "int32"}[name] for name in shapes
     }
     outputs = {name: tuple(value.shape) for name, value in model(feeds(variable_length)).items()}
-    prediction = (4, 3 if task == "multiclass" else 1)
+    prediction = (4, {"multiclass": 3, "forecast": 4}.get(task, 1))
     assert outputs == {"prediction": prediction} | ({} if position == "none" else {"attention": (4, TIME)})
 
 
@@ -47,7 +48,7 @@ def test_weights_per_feature_are_over_input_features_or_averaged_over_units(posi
 
 @pytest.mark.parametrize(("task", "axis_sum"), [("binary", None), ("multiclass", 1)])
 def test_classes_are_predicted_as_probabilities(task, axis_sum):
-    prediction = np.asarray(make(ModelConfig(position="none"), task, classes=3)(feeds(False))["prediction"])
+    prediction = np.asarray(make(ModelConfig(position="none"), task)(feeds(False))["prediction"])
     assert ((prediction > 0) & (prediction < 1)).all()
     if axis_sum:
         np.testing.assert_allclose(prediction.sum(axis=1), 1, atol=1e-6)
