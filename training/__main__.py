@@ -68,10 +68,10 @@ def fit(
     (n,) and, where they differ, lengths (n,). A column split with train, validation or test decides which is which.
     """
     from training.datasets import BUILT_IN
-    from training.fit import FitConfig
     from training.fit import fit as fit_run
     from training.models import ModelConfig
     from training.recipes import SETTINGS, Settings
+    from training.runs import FitConfig
     from training.tables import TableOptions
 
     planted = given(n=n, time_steps=time_steps, features=features, step=step)

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from service.explanations import faithfulness
 from service.manifest import Faithfulness, Quality
 from training.datasets import Data
-from training.fit import METRICS_FILE, Run
+from training.fit import Run
 from training.models import Scaling
+from training.runs import METRICS_FILE
 
 TESTED = 200  # sequences put to the faithfulness test; each takes 120 runs and one for each step
 

@@ -8,10 +8,7 @@ RUN/metrics.json           what evaluate.py found on the test part
 """
 
 import json
-import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,33 +16,31 @@ import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.explanations import charts
 from service.manifest import Task
 from training.datasets import BUILT_IN, Data, Dataset
 from training.models import ModelConfig, Scaling, build
+from training.runs import (
+    CURVE_FILE,
+    HISTORY_FILE,
+    MODEL_FILE,
+    RUN_FILE,
+    FitConfig,
+    clear,
+    learning_curve,
+    progress,
+    seed_folder,
+)
 from training.tables import TableOptions, fingerprint, load_table
 
-RUN_FILE, METRICS_FILE, CURVE_FILE = "run.json", "metrics.json", "learning-curve.svg"
-MODEL_FILE, HISTORY_FILE = "model.keras", "history.json"
 UNEVEN = 1.5  # how many times the samples of the smallest class the largest may have without weights in the loss
 LOSSES: dict[Task, str] = {
     "binary": "binary_crossentropy",
     "multiclass": "sparse_categorical_crossentropy",
     "regression": "mean_squared_error",
+    "forecast": "mean_squared_error",
 }
-
-
-class FitConfig(BaseModel):
-    """How to fit; kept in the run folder and in model.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = Field(default=50, gt=0, description="epochs at most")
-    patience: int = Field(default=20, gt=0, description="stop after this many epochs without a lower validation loss")
-    batch_size: int = Field(default=32, gt=0)
-    learning_rate: float = Field(default=0.003, gt=0, description="of Adam")
 
 
 class Run(BaseModel):
@@ -87,11 +82,6 @@ def load(data: str, options: dict[str, int] | TableOptions) -> Data:
     return BUILT_IN[data](**options)
 
 
-def seed_folder(run: Path, seed: int) -> Path:
-    """Where a run keeps what belongs to one seed."""
-    return run / f"seed-{seed}"
-
-
 def fit(
     data_name: str,
     data_options: dict[str, int] | TableOptions,
@@ -116,12 +106,12 @@ def fit(
     if data.variable_length:
         model = model.model_copy(update={"variable_length": True})
     _announce(data)
-    _clear(folder)
+    clear(folder)
     histories: dict[int, dict[str, list[float]]] = {}
     for seed in seeds:
         target = seed_folder(folder, seed)
         target.mkdir(parents=True, exist_ok=True)
-        with _progress(f"{folder.name} seed {seed}", config.epochs) as advance:
+        with progress(f"{folder.name} seed {seed}", config.epochs) as advance:
             fitted, histories[seed] = fit_seed(data, model, config, seed, advance)
         fitted.save(target / MODEL_FILE)
         (target / HISTORY_FILE).write_text(json.dumps(histories[seed], indent=1))
@@ -147,14 +137,14 @@ def fit_seed(
         raise ValueError(f"expected variable_length, because the sequences of {data.name} differ in length")
     keras.utils.set_random_seed(seed)
     scaling = Scaling.learn(data.train.sequences, data.train.lengths, data.train.targets, data.task)
-    model = build(config, task=data.task, classes=len(data.labels), time=data.time, scaling=scaling)
+    model = build(config, task=data.task, outputs=data.outputs, time=data.time, scaling=scaling)
     # Only the prediction is trained; the attention is what the model makes of it.
     trained = keras.Model(model.input, model.output["prediction"])
     trained.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate, clipnorm=1.0),
         loss=LOSSES[data.task],
-        loss_weights=1 / scaling.target_variance,  # regression: the loss of a standardized target
-        metrics=[] if data.task == "regression" else ["accuracy"],
+        loss_weights=1 / scaling.target_variance,  # the loss of a standardized target, where it is a value
+        metrics=["accuracy"] if data.labels else [],
     )
     history = trained.fit(
         *_arrays(data.train, config),
@@ -187,38 +177,6 @@ def class_weights(data: Data) -> dict[int, float] | None:
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def learning_curve(title: str, histories: dict[int, dict[str, list[float]]]) -> dict[str, Any]:
-    """Training and validation loss by epoch, a line for each seed, as a Vega-Lite definition."""
-    names = {"loss": "training", "val_loss": "validation"}
-    values = [
-        {"epoch": epoch, "loss": max(loss, 1e-7), "split": names[name], "seed": str(seed)}
-        for seed, history in histories.items()
-        for name in names
-        for epoch, loss in enumerate(history[name], start=1)
-    ]
-    return {
-        "$schema": charts.SCHEMA,
-        "title": title,
-        "config": charts.CONFIG,
-        "padding": 12,
-        "width": charts.WIDTH,
-        "height": 260,
-        "data": {"values": values},
-        "mark": {"type": "line", "strokeWidth": 1.5},
-        "encoding": {
-            "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}},
-            "y": {
-                "field": "loss",
-                "type": "quantitative",
-                "scale": {"type": "log"},
-                "axis": {"format": "~g", "tickCount": 6},
-            },
-            "color": {"field": "split", "type": "nominal"},
-            "strokeDash": {"field": "seed", "type": "nominal"},
-        },
-    }
-
-
 def _arrays(split: Dataset, config: ModelConfig) -> tuple[dict[str, Any], Any]:
     return split.inputs(config.variable_length), split.targets
 
@@ -230,26 +188,3 @@ def _announce(data: Data) -> None:
     weights = class_weights(data)
     if weights:
         console.print("class weights: " + ", ".join(f"{data.labels[i]} {weight:.2f}" for i, weight in weights.items()))
-
-
-def _clear(folder: Path) -> None:
-    """Removes what an earlier run left in the folder, so that nothing in it is of another model."""
-    for path in (folder / RUN_FILE, folder / METRICS_FILE, folder / CURVE_FILE):
-        path.unlink(missing_ok=True)
-    for path in folder.glob("seed-*"):
-        if re.fullmatch(r"seed-\d+", path.name) and (path / MODEL_FILE).is_file():
-            shutil.rmtree(path)
-
-
-@contextmanager
-def _progress(title: str, epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A progress bar over epochs, with the latest losses beside it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[losses]}")) as progress:
-        task = progress.add_task(title, total=epochs, losses="")
-
-        def advance(logs: dict[str, float]) -> None:
-            losses = f"loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}"
-            progress.update(task, advance=1, losses=losses)
-
-        yield advance

@@ -28,7 +28,8 @@ from training.card import CARD_FILE, card
 from training.datasets import Data
 from training.evaluate import Metrics
 from training.export import Contract, ExportError, check_contract, check_parity, output_names, to_onnx
-from training.fit import METRICS_FILE, Run
+from training.fit import Run
+from training.runs import METRICS_FILE
 
 
 def publish_run(folder: Path, name: str, models: Path, description: str = "") -> Path:

@@ -9,7 +9,7 @@ step for 78 % of the test sequences, with it for more than 99 %.
 from dataclasses import dataclass
 from typing import Any
 
-from training.fit import FitConfig
+from training.runs import FitConfig
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ A score looks at the keys k[t] (the steps: inputs before the LSTM, states after 
 what the keys are compared with. Each gives one score a step, shared by all features, or one for each feature of a step.
 
 Call arguments:
-    keys: `(batch, time, feature)`.
-    query: `(batch, feature)`; `dense` has none.
+    keys: `(batch, time, feature)`; of a decoder, `(batch, 1, time, feature)`.
+    query: `(batch, feature)`; `dense` has none; of a decoder, `(batch, out_time, feature)`.
 
-Output: `(batch, time, 1)` when shared, `(batch, time, feature)` when per feature. (`dense` always scores each feature;
-the block averages the weights, not the scores, as the permute-dense block does.)
+Output: `(batch, time, 1)` when shared, `(batch, time, feature)` when per feature; of a decoder, `(batch, out_time, time,
+1)`. (`dense` always scores each feature; the block averages the weights, not the scores, as the permute-dense block
+does.)
 """
 
 from typing import Any, ClassVar
@@ -36,9 +37,9 @@ class Score(keras.layers.Layer):
     def build(self, keys_shape: tuple[int | None, ...], query_shape: Any = None) -> None:
         """Makes the weights; a score without any leaves it at that."""
 
-    def reduce(self, products: Any) -> Any:
-        """Sums `(batch, time, feature)` over the features to `(batch, time, 1)`, unless each keeps its own."""
-        return products if self.per_feature else ops.sum(products, axis=2, keepdims=True)
+    def product(self, keys: Any, query: Any) -> Any:
+        """Q · k[t], `(..., time, 1)`; per feature, each product by itself, `(..., time, feature)`."""
+        return keys * query[..., None, :] if self.per_feature else ops.matmul(keys, query[..., None])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "per_feature": self.per_feature}
@@ -74,7 +75,7 @@ class DotScore(Score):
     """Inner product: e[t] = q · k[t]. Source: Luong et al. 2015, `dot`."""
 
     def call(self, keys: Any, query: Any) -> Any:
-        return self.reduce(keys * query[:, None, :])
+        return self.product(keys, query)
 
 
 @register
@@ -99,7 +100,7 @@ class CosineScore(Score):
         self.scale = self.add_weight(name="scale", shape=(), initializer=keras.initializers.Constant(5.0))
 
     def call(self, keys: Any, query: Any) -> Any:
-        return self.scale * self.reduce(_unit(keys) * _unit(query)[:, None, :])
+        return self.scale * self.product(_unit(keys), _unit(query))
 
 
 @register
@@ -110,7 +111,7 @@ class AdditiveScore(Score):
     """
 
     def build(self, keys_shape: Any, query_shape: Any = None) -> None:
-        features = keys_shape[2]
+        features = keys_shape[-1]
         self.of_query = keras.layers.Dense(features, name="query")
         self.of_keys = keras.layers.Dense(features, use_bias=False, name="keys")
         self.out = keras.layers.Dense(features if self.per_feature else 1, use_bias=False, name="out")
@@ -119,7 +120,7 @@ class AdditiveScore(Score):
         self.out.build(keys_shape)
 
     def call(self, keys: Any, query: Any) -> Any:
-        return self.out(ops.tanh(self.of_query(query)[:, None, :] + self.of_keys(keys)))
+        return self.out(ops.tanh(self.of_query(query)[..., None, :] + self.of_keys(keys)))
 
 
 @register
@@ -127,11 +128,11 @@ class GeneralScore(Score):
     """Bilinear: e[t] = q W · k[t]. Source: Luong et al. 2015, `general`."""
 
     def build(self, keys_shape: Any, query_shape: Any = None) -> None:
-        self.dense = keras.layers.Dense(keys_shape[2], use_bias=False, name="dense")
+        self.dense = keras.layers.Dense(keys_shape[-1], use_bias=False, name="dense")
         self.dense.build(query_shape)
 
     def call(self, keys: Any, query: Any) -> Any:
-        return self.reduce(keys * self.dense(query)[:, None, :])
+        return self.product(keys, self.dense(query))
 
 
 SCORES: dict[str, type[Score]] = {

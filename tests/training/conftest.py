@@ -6,9 +6,10 @@ import keras
 import pytest
 
 from training.evaluate import evaluate
-from training.fit import FitConfig, fit
+from training.fit import fit
 from training.layers import AttentionBlock, LastState, ValidSteps, ZeroPadding
 from training.models import ModelConfig
+from training.runs import FitConfig
 
 
 def pytest_configure(config):

@@ -6,8 +6,9 @@ import pytest
 
 from training.datasets import Dataset, planted
 from training.evaluate import Metrics, evaluate, score, weight_on_step
-from training.fit import FitConfig, Run, fit
+from training.fit import Run, fit
 from training.models import ModelConfig
+from training.runs import FitConfig
 
 
 def judged_on(targets, task):

@@ -9,8 +9,9 @@ import pytest
 
 from service.explanations import charts
 from training.datasets import Data, Dataset, planted
-from training.fit import FitConfig, Run, fit, fit_seed, learning_curve
+from training.fit import Run, fit, fit_seed
 from training.models import ModelConfig
+from training.runs import FitConfig, learning_curve
 
 SMALL = ModelConfig(position="before", units=4)
 

@@ -12,9 +12,10 @@ from service.manifest import Attention, Lengths, Manifest
 from training.datasets import planted
 from training.evaluate import Metrics, evaluate
 from training.export import ExportError
-from training.fit import FitConfig, Run, fit
+from training.fit import Run, fit
 from training.models import ModelConfig
 from training.publish import infer_task, next_version, pick_examples, publish_model, publish_run
+from training.runs import FitConfig
 
 
 @pytest.fixture(scope="module")

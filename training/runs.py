@@ -1,0 +1,87 @@
+"""A run folder: what stands where in it, how its progress is shown, and how its losses are drawn."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service.explanations import charts
+
+RUN_FILE, METRICS_FILE, CURVE_FILE = "run.json", "metrics.json", "learning-curve.svg"
+MODEL_FILE, HISTORY_FILE = "model.keras", "history.json"
+
+
+class FitConfig(BaseModel):
+    """How to fit; kept in the run folder and in model.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=50, gt=0, description="epochs at most")
+    patience: int = Field(default=20, gt=0, description="stop after this many epochs without a lower validation loss")
+    batch_size: int = Field(default=32, gt=0)
+    learning_rate: float = Field(default=0.003, gt=0, description="of Adam")
+
+
+def seed_folder(run: Path, seed: int) -> Path:
+    """Where a run keeps what belongs to one seed."""
+    return run / f"seed-{seed}"
+
+
+def clear(folder: Path) -> None:
+    """Removes what an earlier run left in the folder, so that nothing in it is of another model."""
+    for path in (folder / RUN_FILE, folder / METRICS_FILE, folder / CURVE_FILE):
+        path.unlink(missing_ok=True)
+    for path in folder.glob("seed-*"):
+        if re.fullmatch(r"seed-\d+", path.name) and (path / MODEL_FILE).is_file():
+            shutil.rmtree(path)
+
+
+@contextmanager
+def progress(title: str, epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A progress bar over epochs, with the latest losses beside it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[losses]}")) as bar:
+        task = bar.add_task(title, total=epochs, losses="")
+
+        def advance(logs: dict[str, float]) -> None:
+            losses = f"loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}"
+            bar.update(task, advance=1, losses=losses)
+
+        yield advance
+
+
+def learning_curve(title: str, histories: dict[int, dict[str, list[float]]]) -> dict[str, Any]:
+    """Training and validation loss by epoch, a line for each seed, as a Vega-Lite definition."""
+    names = {"loss": "training", "val_loss": "validation"}
+    values = [
+        {"epoch": epoch, "loss": max(loss, 1e-7), "split": names[name], "seed": str(seed)}
+        for seed, history in histories.items()
+        for name in names
+        for epoch, loss in enumerate(history[name], start=1)
+    ]
+    return {
+        "$schema": charts.SCHEMA,
+        "title": title,
+        "config": charts.CONFIG,
+        "padding": 12,
+        "width": charts.WIDTH,
+        "height": 260,
+        "data": {"values": values},
+        "mark": {"type": "line", "strokeWidth": 1.5},
+        "encoding": {
+            "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}},
+            "y": {
+                "field": "loss",
+                "type": "quantitative",
+                "scale": {"type": "log"},
+                "axis": {"format": "~g", "tickCount": 6},
+            },
+            "color": {"field": "split", "type": "nominal"},
+            "strokeDash": {"field": "seed", "type": "nominal"},
+        },
+    }
