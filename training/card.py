@@ -23,9 +23,15 @@ def _table(manifest: Manifest) -> str:
         ("task", manifest.task),
         ("takes", manifest.sequences_shape + _trained_on(manifest) + ", raw values: scaling is in the graph"),
         ("features", ", ".join(manifest.features)),
-        ("answers", ", ".join(manifest.labels) or "a value"),
+        ("answers", _answers(manifest)),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _answers(manifest: Manifest) -> str:
+    if manifest.horizon is not None:
+        return f"the next {manifest.horizon} values"
+    return ", ".join(manifest.labels) or "a value"
 
 
 def _trained_on(manifest: Manifest) -> str:

@@ -56,6 +56,7 @@ def publish_run(folder: Path, name: str, models: Path, description: str = "") ->
         task=data.task,
         features=data.features,
         labels=data.labels,
+        horizon=data.outputs if data.task == "forecast" else None,
         attention=Attention(
             kind=f"{run.model.score}, {run.model.normalizer}",
             position=run.model.position,
@@ -93,7 +94,8 @@ def publish_model(
 
     Args:
         attention: False for a model that has no output `attention`.
-        task: default: told by the activation of the output `prediction`.
+        task: default: told by the activation of the output `prediction`; a forecast has to be said, and each output is
+            one of the next values.
         labels: class names; default: 0, 1, ...
         features: names of the feature axis; default: x0, x1, ...
         time: see `check_contract`.
@@ -104,10 +106,10 @@ def publish_model(
     contract = check_contract(model, attention=attention, time=time)
     task = task or infer_task(model)
     outputs = model.outputs[output_names(model).index("prediction")].shape[1]
-    if (outputs == 1) == (task == "multiclass"):
+    if task != "forecast" and (outputs == 1) == (task == "multiclass"):
         expected = "2 outputs or more" if task == "multiclass" else "1 output"
         raise ExportError(f"expected {expected} for a {task} task, received {outputs}")
-    classes = {"binary": 2, "multiclass": outputs, "regression": 0}[task]
+    classes = {"binary": 2, "multiclass": outputs}.get(task, 0)
     labels = [str(i) for i in range(classes)] if labels is None else labels
     features = [f"x{i}" for i in range(contract.features)] if features is None else features
     for what, names, count in (("labels", labels, classes), ("features", features, contract.features)):
@@ -130,6 +132,7 @@ def publish_model(
         task=task,
         features=features,
         labels=labels,
+        horizon=outputs if task == "forecast" else None,
         attention=Attention(kind="custom", position="custom", axes=("time", "feature")[:axes]) if attention else None,
         examples=[],
         training=None,
@@ -190,11 +193,11 @@ def _text(manifest: Manifest) -> str:
 def pick_examples(data: Data) -> list[Example]:
     """The first test sequences of two classes (or the first two), rounded to four decimals."""
     targets = data.test.targets
-    other = next((i for i, target in enumerate(targets) if target != targets[0]), 0)
+    other = next((i for i, target in enumerate(targets) if not np.array_equal(target, targets[0])), 0)
     return [
         Example(
             sequence=data.test.sequences[i, : data.test.lengths[i]].astype(np.float64).round(4).tolist(),
-            target=data.labels[targets[i]] if data.labels else float(targets[i]),
+            target=data.labels[targets[i]] if data.labels else targets[i].tolist(),
         )
         for i in (0, other)
     ]
