@@ -1,15 +1,15 @@
 """python -m training: fit, evaluate, export."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from training import options
-from training.options import given, names
+from training.options import fail, given, names, refuse_options
+from training.text.commands import fit_text
 
 # TensorFlow takes seconds to import: commands import what needs it, so that --help does not.
 
@@ -24,6 +24,8 @@ console = Console()
 
 ModelsFolder = Annotated[Path, typer.Option("--models", help="Folder of published models.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that `fit` wrote.", exists=True, file_okay=False)]
+
+cli.command()(fit_text)
 
 
 @cli.command()
@@ -54,6 +56,9 @@ def fit(
     test_share: options.TestShare = None,
     validation_share: options.ValidationShare = None,
     impute: options.Impute = None,
+    horizon: options.Horizon = None,
+    window: options.Window = None,
+    stride: options.Stride = None,
     n: options.N = None,
     time_steps: options.TimeSteps = None,
     features: options.Features = None,
@@ -66,6 +71,9 @@ def fit(
     A table of your own is long, a row for each time step (columns id, time, target, and features), or wide, a row for
     each sequence (columns target and one for each step), or an .npz of arrays sequences (n, time, feature), targets
     (n,) and, where they differ, lengths (n,). A column split with train, validation or test decides which is which.
+
+    With --horizon and --window a long table is forecast: its target is one more feature, whose next values are
+    predicted from the steps of a window. Without a column id it is one series.
     """
     from training.datasets import BUILT_IN
     from training.fit import fit as fit_run
@@ -85,10 +93,11 @@ def fit(
         validation_share=validation_share,
         impute=impute,
     )
+    forecast = given(horizon=horizon, window=window, stride=stride)
     if data != "planted":
-        _refuse_options(planted, "planted", data)
+        refuse_options(planted, "planted", data)
     if data in BUILT_IN:
-        _refuse_options(table, "a table of your own", data)
+        refuse_options(table | forecast, "a table of your own", data)
     own = Settings(FitConfig(epochs=100, patience=20, batch_size=32, learning_rate=0.003), input_noise=0.1)
     settings = SETTINGS.get(data, own)
     changes = given(epochs=epochs, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
@@ -107,7 +116,7 @@ def fit(
             block_noise=default_block_noise if block_noise is None else block_noise,
             **given(score=score, units=units, layers=layers),
         )
-        reading = planted if data in BUILT_IN else TableOptions(**table)
+        reading = planted if data in BUILT_IN else TableOptions(**table, forecast=forecast or None)
         run = fit_run(data, reading, model, how, list(range(seeds)), folder)
     except (ValueError, OSError) as error:
         fail(error)
@@ -145,8 +154,8 @@ def export(
     models: ModelsFolder = Path("models"),
     description: Annotated[str, typer.Option(help="One sentence for people.")] = "",
     task: Annotated[
-        Literal["binary", "multiclass", "regression"] | None,
-        typer.Option(help=".keras: what it predicts; default: by its last activation."),
+        Literal["binary", "multiclass", "regression", "forecast"] | None,
+        typer.Option(help=".keras: what it predicts.", show_default="by its last activation"),
     ] = None,
     labels: Annotated[str | None, typer.Option(help=".keras: class names, comma-separated.")] = None,
     features: Annotated[str | None, typer.Option(help=".keras: feature names, comma-separated.")] = None,
@@ -199,25 +208,6 @@ def examples(
         fit(recipe.data, seeds=recipe.seeds, out=folder, **recipe.options)
         evaluate(folder)
         console.print(f"published {publish_run(folder, recipe.name, models, recipe.description)}")
-
-
-def _refuse_options(given: dict[str, Any], only: str, data: str) -> None:
-    if given:
-        names = ", ".join("--" + name.replace("_", "-") for name in given)
-        fail(f"expected {names} with {only} only, received {data}")
-
-
-def fail(error: Exception | str) -> NoReturn:
-    """Ends the command with a sentence instead of a traceback."""
-    message = str(error)
-    if isinstance(error, ValidationError):
-        message = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": Value error, ")
-            for fault in error.errors(include_url=False)
-        )
-    typer.secho("error: ", fg="red", nl=False, err=True)
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
 
 
 if __name__ == "__main__":

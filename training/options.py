@@ -3,9 +3,10 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
+from pydantic import ValidationError
 
 MODEL, TRAINING, SEARCH = "Model", "Training", "Search"
 PLANTED, TABLE, FORECAST = "Planted data", "A table of your own", "Forecast, from a long table of your own"
@@ -53,6 +54,26 @@ def seconds(text: str) -> float:
 def names(listed: str | None) -> list[str] | None:
     """The names in a comma-separated list."""
     return [name.strip() for name in listed.split(",")] if listed else None
+
+
+def refuse_options(given: dict[str, Any], only: str, data: str) -> None:
+    """Ends the command if options were given that the data have no use for."""
+    if given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        fail(f"expected {names} with {only} only, received {data}")
+
+
+def fail(error: Exception | str) -> NoReturn:
+    """Ends the command with a sentence instead of a traceback."""
+    message = str(error)
+    if isinstance(error, ValidationError):
+        message = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": Value error, ")
+            for fault in error.errors(include_url=False)
+        )
+    typer.secho("error: ", fg="red", nl=False, err=True)
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from service.manifest import END, START
-from training.encoder_decoder import EncoderDecoder
+from training.text.models import EncoderDecoder
 
 IMPOSSIBLE = -1e9  # log probability; finite, since infinity times 0 is not a number
 
