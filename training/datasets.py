@@ -1,6 +1,7 @@
 """The built-in data sets, each with its official split; a validation part is taken from the training part."""
 
-from collections.abc import Callable
+import mmap
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -31,6 +32,11 @@ class Dataset:
     def take(self, rows: np.ndarray) -> Self:
         """The samples at `rows (k,)`, in that order."""
         return replace(self, sequences=self.sequences[rows], lengths=self.lengths[rows], targets=self.targets[rows])
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the sequences are a file, too large for memory; see stream.py."""
+        return isinstance(self.sequences, np.memmap)
 
     def inputs(self, variable_length: bool) -> dict[str, np.ndarray]:
         """The arrays by the names of a model's inputs."""
@@ -188,6 +194,20 @@ def pad(rows: list[np.ndarray], time: int) -> tuple[np.ndarray, np.ndarray]:
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
     return padded, np.array([len(row) for row in rows], np.int32)
+
+
+def blocks(sequences: np.ndarray, values: int = 4_000_000) -> Iterator[np.ndarray]:
+    """Sequences `(sample, time, feature)` in blocks of about so many values; of a file only a block is in memory."""
+    size = max(1, values // sequences[0].size)
+    for start in range(0, len(sequences), size):
+        yield np.array(sequences[start : start + size])
+        forget(sequences)
+
+
+def forget(sequences: np.ndarray) -> None:
+    """Frees what was read of sequences that are a file; they are read again when needed."""
+    if isinstance(sequences, np.memmap):
+        sequences._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _listed(names: list[str], most: int = 12) -> str:

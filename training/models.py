@@ -11,6 +11,7 @@ Which models take which lengths: without `variable_length`, only the one they we
 the dense score learns a (time, time) kernel, so with it a model takes up to the `time` it was built for.
 """
 
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 import keras
@@ -18,6 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.manifest import Task
+from training.datasets import blocks
 from training.layers import AttentionBlock, LastState, Reverse, ValidSteps, ZeroPadding
 
 Position = Literal["before", "after", "none"]
@@ -76,16 +78,26 @@ class Scaling(BaseModel):
             lengths: `(sample,)`.
             targets: `(sample,)`, of a forecast `(sample, horizon)`.
         """
-        real = sequences[np.arange(sequences.shape[1]) < lengths[:, None]].astype(np.float64)  # (step, feature)
-        variance = real.var(axis=0)
+        steps = int(lengths.sum())
+        mean = sum(real.sum(axis=0) for real in _real_steps(sequences, lengths)) / steps
+        variance = sum(((real - mean) ** 2).sum(axis=0) for real in _real_steps(sequences, lengths)) / steps
         variance[variance == 0] = 1.0  # a constant feature stays 0 instead of dividing by 0
         target = targets.astype(np.float64) if task in ("regression", "forecast") else np.array([-1.0, 1.0])
         return cls(
-            mean=real.mean(axis=0).tolist(),
+            mean=mean.tolist(),
             variance=variance.tolist(),
             target_mean=float(target.mean()),
             target_variance=float(target.var()) or 1.0,
         )
+
+
+def _real_steps(sequences: np.ndarray, lengths: np.ndarray) -> Iterator[Any]:
+    """The steps that are not padding, float64 `(step, feature)`, block by block."""
+    start = 0
+    for block in blocks(sequences):
+        real = np.arange(block.shape[1]) < lengths[start : start + len(block), None]
+        yield block[real].astype(np.float64)
+        start += len(block)
 
 
 def build(config: ModelConfig, *, task: Task, outputs: int, time: int, scaling: Scaling) -> keras.Model:

@@ -204,6 +204,15 @@ Impute = Annotated[
         help="What stands in for a missing value; none refuses it.", show_default="none", rich_help_panel=TABLE
     ),
 ]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        help="Megabytes a Parquet table may take; a larger one is streamed.",
+        min=0,
+        show_default="500",
+        rich_help_panel=TABLE,
+    ),
+]
 
 Horizon = Annotated[
     int | None,

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from training.datasets import BUILT_IN, Data, Dataset, pad
+from service.manifest import Task
+from training.datasets import BUILT_IN, Data, Dataset, blocks, pad
 from training.samples import (
     LARGEST,
     PARTS,
@@ -72,22 +73,17 @@ def load_table(path: Path, options: TableOptions) -> Data:
         ValueError: something in the file is not as expected; says what, and in which row and column.
         OSError: the file cannot be read.
     """
-    if options.sha256 is not None and options.sha256 != fingerprint(path):
-        raise ValueError(f"expected the file that was fitted, received one changed since then: {path}. Fit again")
+    check_unchanged(path, options)
     if options.forecast is not None:
         return _to_forecast(path, options, options.forecast)
     samples = read_samples(path, options)
-    task, labels, targets = read_targets(samples.targets, options.task)
-    parts = draw_parts(targets if labels else np.zeros(len(targets)), options.test_share, options.validation_share)
-    if samples.split is not None:
-        parts = samples.split.to_numpy(str)
-    check_parts(parts, targets, labels)
+    task, labels, targets, parts = assign(samples.targets, samples.split, options)
     filled = fill_missing(samples, (parts == "train")[:, None], options.impute)
     whole = Dataset(filled, samples.lengths, targets)
     train, validation, test = (whole.take(np.flatnonzero(parts == part)) for part in PARTS)
     return Data(
         name=path.stem,
-        source=_source(path, samples, options, "at random"),
+        source=source(path, samples, options, "at random", imputed=has_missing(samples.sequences)),
         task=task,
         features=samples.features,
         labels=labels,
@@ -95,6 +91,23 @@ def load_table(path: Path, options: TableOptions) -> Data:
         validation=validation,
         test=test,
     )
+
+
+def assign(
+    column: pd.Series, split: pd.Series | None, options: TableOptions
+) -> tuple[Task, list[str], np.ndarray, np.ndarray]:
+    """The task, its class names, and the target and part of each sequence, `(sample,)`.
+
+    Args:
+        column: targets `(sample,)` as the file has them; its index is the row in the file.
+        split: `(sample,)`, one of `PARTS`, where the file says it.
+    """
+    task, labels, targets = read_targets(column, options.task)
+    parts = draw_parts(targets if labels else np.zeros(len(targets)), options.test_share, options.validation_share)
+    if split is not None:
+        parts = split.to_numpy(str)
+    check_parts(parts, targets, labels)
+    return task, labels, targets, parts
 
 
 def _to_forecast(path: Path, options: TableOptions, windows: Windows) -> Data:
@@ -109,7 +122,7 @@ def _to_forecast(path: Path, options: TableOptions, windows: Windows) -> Data:
     train, validation, test = cut(filled, known, samples.lengths, parts, target, windows)
     return Data(
         name=path.stem,
-        source=_source(path, samples, options, how),
+        source=source(path, samples, options, how, imputed=has_missing(samples.sequences)),
         task="forecast",
         features=samples.features,
         labels=[],
@@ -120,12 +133,23 @@ def _to_forecast(path: Path, options: TableOptions, windows: Windows) -> Data:
     )
 
 
-def _source(path: Path, samples: Samples, options: TableOptions, how: str) -> str:
+def source(path: Path, samples: Samples, options: TableOptions, how: str, *, imputed: bool) -> str:
     """Where the data come from, for the model card; `how` they were split where no column says it."""
     text = f"{samples.layout}, split {how if samples.split is None else f'by its column {SPLIT}'}"
-    if np.isnan(samples.sequences).any():
+    if imputed:
         text += f", missing values filled in: {options.impute}"
     return f"{path.name} ({text})"
+
+
+def has_missing(sequences: np.ndarray) -> bool:
+    """Whether a value of `sequences (sample, time, feature)` is missing."""
+    return any(bool(np.isnan(block).any()) for block in blocks(sequences))
+
+
+def check_unchanged(path: Path, options: TableOptions) -> None:
+    """Raises ValueError if it is not the file that was fitted."""
+    if options.sha256 is not None and options.sha256 != fingerprint(path):
+        raise ValueError(f"expected the file that was fitted, received one changed since then: {path}. Fit again")
 
 
 def fingerprint(path: Path) -> str:
@@ -241,7 +265,7 @@ def _check_columns(frame: pd.DataFrame, required: list[str], identifier: str) ->
 def _feature_columns(frame: pd.DataFrame, options: TableOptions, others: set[str]) -> list[str]:
     """The columns asked for, or all with at least one number; a column of nothing but text is left out."""
     if options.feature_columns is None:
-        names = [name for name in frame.columns if name not in others and not _is_text(frame[name])]
+        names = [name for name in frame.columns if name not in others and not is_text(frame[name])]
         if not names:
             raise ValueError(f"expected a column of numbers, received columns {', '.join(frame.columns)}")
         return names
@@ -268,7 +292,8 @@ def _values(frame: pd.DataFrame, names: list[str], impute: Impute) -> np.ndarray
     return values
 
 
-def _is_text(column: pd.Series) -> bool:
+def is_text(column: pd.Series) -> bool:
+    """Whether a column has values, and none of them is a number."""
     return column.notna().any() and np.isnan(to_numbers(column)).all()
 
 
