@@ -1,5 +1,6 @@
 """python -m training: fit, evaluate, export."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,6 +49,7 @@ def fit(
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
     seeds: options.Seeds = 1,
+    search: options.Search = None,
     id: options.Id = None,
     time: options.Time = None,
     target: options.Target = None,
@@ -56,6 +58,7 @@ def fit(
     test_share: options.TestShare = None,
     validation_share: options.ValidationShare = None,
     impute: options.Impute = None,
+    memory: options.Memory = None,
     horizon: options.Horizon = None,
     window: options.Window = None,
     stride: options.Stride = None,
@@ -77,9 +80,9 @@ def fit(
     """
     from training.datasets import BUILT_IN
     from training.fit import fit as fit_run
-    from training.models import ModelConfig
-    from training.recipes import SETTINGS, Settings
+    from training.recipes import OWN, SETTINGS
     from training.runs import FitConfig
+    from training.search import search as try_out
     from training.tables import TableOptions
 
     planted = given(n=n, time_steps=time_steps, features=features, step=step)
@@ -92,32 +95,35 @@ def fit(
         test_share=test_share,
         validation_share=validation_share,
         impute=impute,
+        memory=memory,
     )
     forecast = given(horizon=horizon, window=window, stride=stride)
     if data != "planted":
         refuse_options(planted, "planted", data)
     if data in BUILT_IN:
         refuse_options(table | forecast, "a table of your own", data)
-    own = Settings(FitConfig(epochs=100, patience=20, batch_size=32, learning_rate=0.003), input_noise=0.1)
-    settings = SETTINGS.get(data, own)
+    chosen = given(
+        position=position,
+        score=score,
+        normalizer=normalizer,
+        per_feature=per_feature or None,
+        units=units,
+        layers=layers,
+        bidirectional=bidirectional or None,
+        dropout=dropout,
+        input_noise=input_noise,
+        block_noise=block_noise,
+    )
     changes = given(epochs=epochs, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
-    position = position or "before"
-    default_block_noise = settings.block_noise if position == "before" else 0.0
-    folder = out or Path("runs") / f"{data if data in BUILT_IN else Path(data).stem}-{position}"
+    kind = "search" if search else position or "before"
+    folder = out or Path("runs") / f"{data if data in BUILT_IN else Path(data).stem}-{kind}"
+    settings = SETTINGS.get(data, OWN)
     try:
         how = FitConfig(**settings.fit.model_dump() | changes)
-        model = ModelConfig(
-            position=position,
-            normalizer=normalizer,
-            per_feature=per_feature,
-            bidirectional=bidirectional,
-            dropout=settings.dropout if dropout is None else dropout,
-            input_noise=settings.input_noise if input_noise is None else input_noise,
-            block_noise=default_block_noise if block_noise is None else block_noise,
-            **given(score=score, units=units, layers=layers),
-        )
+        model = settings.model(chosen)
         reading = planted if data in BUILT_IN else TableOptions(**table, forecast=forecast or None)
-        run = fit_run(data, reading, model, how, list(range(seeds)), folder)
+        choose = partial(try_out, settings=how, budget=search, fixed=chosen, folder=folder) if search else None
+        run = fit_run(data, reading, model, how, list(range(seeds)), folder, choose)
     except (ValueError, OSError) as error:
         fail(error)
     losses = ", ".join(f"{loss:.4f}" for loss in run.validation_loss.values())
@@ -149,7 +155,7 @@ def evaluate(run: RunFolder) -> None:
 
 @cli.command()
 def export(
-    source: Annotated[Path, typer.Argument(help="An evaluated run folder, or a .keras file of your own.", exists=True)],
+    source: Annotated[Path, typer.Argument(help="A run folder, or a .keras file of your own.", exists=True)],
     name: Annotated[str, typer.Option(help="Name of the model: a-z, 0-9, - and _.")],
     models: ModelsFolder = Path("models"),
     description: Annotated[str, typer.Option(help="One sentence for people.")] = "",
@@ -166,6 +172,8 @@ def export(
 ) -> None:
     """Publish a model: to ONNX, through the checks, into models/NAME/VERSION.
 
+    A run that is not evaluated yet is evaluated first.
+
     A .keras file holds a functional model with outputs named prediction and attention, an input (batch, time, feature)
     and, where lengths differ, an int32 input named lengths.
     """
@@ -173,7 +181,11 @@ def export(
 
     from training.export import ExportError
     from training.publish import publish_model, publish_run
+    from training.runs import METRICS_FILE
 
+    if source.is_dir() and not (source / METRICS_FILE).exists():
+        console.print(f"{source} is not evaluated yet: that comes first", soft_wrap=True)
+        evaluate(source)
     try:
         if source.is_dir():
             folder = publish_run(source, name, models, description)

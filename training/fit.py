@@ -4,13 +4,16 @@ RUN/run.json               what was fitted, and every seed's validation loss; wh
 RUN/seed-N/model.keras     the weights of the epoch with the lowest validation loss
 RUN/seed-N/history.json    losses and metrics, epoch by epoch
 RUN/learning-curve.svg     the losses of every seed as a picture
+RUN/search.json            which configurations were tried before, if any
 RUN/metrics.json           what evaluate.py found on the test part
+RUN/report.html            the same for people, with pictures
+RUN/twin/                  the run of the plain LSTM it is compared with
 """
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import keras
 import numpy as np
@@ -19,7 +22,8 @@ from rich.console import Console
 
 from service.explanations import charts
 from service.manifest import Task
-from training.datasets import BUILT_IN, Data, Dataset
+from training.batches import feed
+from training.datasets import BUILT_IN, Data
 from training.models import ModelConfig, Scaling, build
 from training.runs import (
     CURVE_FILE,
@@ -32,6 +36,7 @@ from training.runs import (
     progress,
     seed_folder,
 )
+from training.stream import load_streamed, must_stream
 from training.tables import TableOptions, fingerprint, load_table
 
 UNEVEN = 1.5  # how many times the samples of the smallest class the largest may have without weights in the loss
@@ -41,6 +46,10 @@ LOSSES: dict[Task, str] = {
     "regression": "mean_squared_error",
     "forecast": "mean_squared_error",
 }
+
+
+class Diverged(ValueError):
+    """The validation loss was never finite."""
 
 
 class Run(BaseModel):
@@ -78,7 +87,8 @@ class Run(BaseModel):
 def load(data: str, options: dict[str, int] | TableOptions) -> Data:
     """Loads a built-in data set with the arguments of its loader, or with `TableOptions` the file at a path."""
     if isinstance(options, TableOptions):
-        return load_table(Path(data), options)
+        path = Path(data)
+        return load_streamed(path, options) if must_stream(path, options) else load_table(path, options)
     return BUILT_IN[data](**options)
 
 
@@ -89,6 +99,7 @@ def fit(
     config: FitConfig,
     seeds: list[int],
     folder: Path,
+    search: Callable[[Data, ModelConfig], ModelConfig] | None = None,
 ) -> Run:
     """Fits the model once for each seed and writes the run folder.
 
@@ -98,6 +109,7 @@ def fit(
         model: gets an input `lengths` where the sequences differ in length.
         seeds: each fixes initial weights, order of the samples, dropout and noise: the same seed, the same model.
         folder: of the run; made if needed, its files overwritten.
+        search: chooses the model to fit, on the data and starting from `model`; see search.py.
     """
     data = load(data_name, data_options)
     if isinstance(data_options, TableOptions):
@@ -107,6 +119,8 @@ def fit(
         model = model.model_copy(update={"variable_length": True})
     _announce(data)
     clear(folder)
+    if search is not None:
+        model = search(data, model)
     histories: dict[int, dict[str, list[float]]] = {}
     for seed in seeds:
         target = seed_folder(folder, seed)
@@ -123,15 +137,22 @@ def fit(
 
 
 def fit_seed(
-    data: Data, config: ModelConfig, settings: FitConfig, seed: int, on_epoch: Callable[[dict[str, float]], None]
+    data: Data,
+    config: ModelConfig,
+    settings: FitConfig,
+    seed: int,
+    on_epoch: Callable[[dict[str, float]], None],
+    *callbacks: keras.callbacks.Callback,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Fits one model; returns it with the weights of its best epoch, and its history.
 
     Args:
         on_epoch: called with the losses and metrics of each epoch.
+        callbacks: more of Keras' own.
 
     Raises:
-        ValueError: the model does not fit the data, or training diverged.
+        ValueError: the model does not fit the data.
+        Diverged: the validation loss was never finite.
     """
     if data.variable_length and not config.variable_length:
         raise ValueError(f"expected variable_length, because the sequences of {data.name} differ in length")
@@ -147,19 +168,21 @@ def fit_seed(
         metrics=["accuracy"] if data.labels else [],
     )
     history = trained.fit(
-        *_arrays(data.train, config),
-        validation_data=_arrays(data.validation, config),
+        *feed(data.train, config.variable_length, settings.batch_size, seed),
+        validation_data=feed(data.validation, config.variable_length, settings.batch_size),
         epochs=settings.epochs,
         batch_size=settings.batch_size,
+        shuffle=not data.train.on_disk,  # batches of a file are in an order that is by chance, and fast to read
         class_weight=class_weights(data),
         verbose=0,
         callbacks=[
             keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(logs)),
+            *callbacks,
         ],
     )
     if not np.isfinite(history.history["val_loss"]).any():
-        raise ValueError(
+        raise Diverged(
             f"expected a finite validation loss, received none in {len(history.epoch)} epochs: training diverged. "
             "A smaller learning_rate usually helps"
         )
@@ -175,10 +198,6 @@ def class_weights(data: Data) -> dict[int, float] | None:
         return None
     weights = counts.sum() / (len(counts) * counts)
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
-
-
-def _arrays(split: Dataset, config: ModelConfig) -> tuple[dict[str, Any], Any]:
-    return split.inputs(config.variable_length), split.targets
 
 
 def _announce(data: Data) -> None:

@@ -9,6 +9,7 @@ step for 78 % of the test sequences, with it for more than 99 %.
 from dataclasses import dataclass
 from typing import Any
 
+from training.models import ModelConfig
 from training.runs import FitConfig
 
 
@@ -20,6 +21,21 @@ class Settings:
     dropout: float = 0.0
     input_noise: float = 0.0
     block_noise: float = 0.0
+
+    def model(self, chosen: dict[str, Any]) -> ModelConfig:
+        """The model with these settings, but for the fields of `ModelConfig` that were chosen.
+
+        Raises:
+            pydantic.ValidationError: what was chosen does not go together.
+        """
+        found: dict[str, Any] = {
+            "position": "before",
+            "dropout": self.dropout,
+            "input_noise": self.input_noise,
+        } | chosen
+        if found["position"] == "before":
+            found.setdefault("block_noise", self.block_noise)
+        return ModelConfig(**found)
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,7 @@ SETTINGS = {
         FitConfig(epochs=100, patience=40, batch_size=16, learning_rate=0.002), dropout=0.5, input_noise=1.0
     ),
 }
+OWN = Settings(FitConfig(epochs=100, patience=20, batch_size=32, learning_rate=0.003), input_noise=0.1)  # other data
 
 RECIPES = [
     Recipe(

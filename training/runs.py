@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from service.explanations import charts
 
-RUN_FILE, METRICS_FILE, CURVE_FILE = "run.json", "metrics.json", "learning-curve.svg"
-MODEL_FILE, HISTORY_FILE = "model.keras", "history.json"
+RUN_FILE, METRICS_FILE, REPORT_FILE, CURVE_FILE = "run.json", "metrics.json", "report.html", "learning-curve.svg"
+MODEL_FILE, HISTORY_FILE, SEARCH_FILE = "model.keras", "history.json", "search.json"
 
 
 class FitConfig(BaseModel):
@@ -34,8 +34,8 @@ def seed_folder(run: Path, seed: int) -> Path:
 
 def clear(folder: Path) -> None:
     """Removes what an earlier run left in the folder, so that nothing in it is of another model."""
-    for path in (folder / RUN_FILE, folder / METRICS_FILE, folder / CURVE_FILE):
-        path.unlink(missing_ok=True)
+    for name in (RUN_FILE, METRICS_FILE, REPORT_FILE, CURVE_FILE, SEARCH_FILE):
+        (folder / name).unlink(missing_ok=True)
     for path in folder.glob("seed-*"):
         if re.fullmatch(r"seed-\d+", path.name) and (path / MODEL_FILE).is_file():
             shutil.rmtree(path)
