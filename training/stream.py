@@ -9,11 +9,12 @@ sequence is its length, target, part and row: about a hundred bytes.
 """
 
 import shutil
-import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
 import numpy as np
@@ -30,6 +31,7 @@ from training.tables import SPLIT, TableOptions, assign, check_unchanged, has_mi
 BUCKET = 64_000_000  # bytes of a bucket in memory; what is made of it takes several times as much
 MOST_BUCKETS = 500  # each is an open file
 ROWS = 100_000  # read at once
+VALUES = 4_000_000  # padded at once
 ROW = "row in the file"  # a column of the buckets
 
 
@@ -59,8 +61,12 @@ def load_streamed(path: Path, options: TableOptions) -> Data:
     folder = _check_room(2 * size(path))
     reason = f"{size(path) / 1e6:,.0f} MB in memory, more than --memory {options.memory}"
     Console(markup=False, highlight=False, soft_wrap=True).print(f"{path.name}: {reason}: streamed through {folder}")
-    buckets, features = _fill_buckets(path, options)
-    pieces = deque(_read_buckets(buckets, options.model_copy(update={"feature_columns": features})))
+    with ExitStack() as open_files:
+        buckets = [
+            open_files.enter_context(TemporaryFile()) for _ in range(min(MOST_BUCKETS, size(path) // BUCKET + 1))
+        ]
+        features = _fill_buckets(path, buckets, options)
+        pieces = deque(_read_buckets(buckets, options.model_copy(update={"feature_columns": features})))
     if not pieces:
         raise ValueError(f"expected at least one row of data, received an empty table: {path}")
     some = pieces[0]
@@ -83,36 +89,36 @@ def load_streamed(path: Path, options: TableOptions) -> Data:
     )
 
 
-def _fill_buckets(path: Path, options: TableOptions) -> tuple[list[IO[bytes]], list[str] | None]:
+def _fill_buckets(path: Path, buckets: Sequence[IO[bytes]], options: TableOptions) -> list[str] | None:
     """Puts every row into a bucket, an Arrow stream; all rows of an id into the same one.
 
     Returns:
-        The buckets, and the columns that are features in the table as a whole; None where none is.
+        The columns that are features in the table as a whole; None where none is.
     """
     file = pq.ParquetFile(path, pre_buffer=False)  # it would read far ahead
     fields = [field for field in file.schema_arrow if not field.name.startswith("__index_level_")]  # pandas' own
     schema = pa.schema([*fields, (ROW, pa.int64())])
-    names = [field.name for field in fields]
-    buckets = [_scratch() for _ in range(min(MOST_BUCKETS, size(path) // BUCKET + 1))]
     writers = [pa.ipc.new_stream(bucket, schema) for bucket in buckets]
-    texts: set[str] = set()  # columns with nothing but text in a batch
-    numbers = {field.name for field in fields if _is_number(field.type)}  # columns with a number
-    row = 2  # as a person counts, with a header in row 1
+    names = [field.name for field in fields]
+    others = {options.id or "id", options.time or "time", options.target, SPLIT}
+    numbers = {field.name for field in fields if _is_number(field.type)}  # columns in which a number was seen
+    texts: set[str] = set()  # columns in which a text was seen
+    row = 2  # as a person counts: the header is row 1
     for batch in track(file.iter_batches(ROWS, columns=names), "sorting rows", -(-file.metadata.num_rows // ROWS)):
         rows = pa.array(np.arange(row, row + len(batch)))
         numbered = pa.RecordBatch.from_arrays([*batch.columns, rows], schema=schema)
         frame = _to_frame(numbered)
-        if row == 2 and len(frame):
-            to_samples(frame, options)  # so that most faults show at once
         for name in set(names) - numbers:
             (texts if is_text(frame[name]) else numbers if frame[name].notna().any() else set()).add(name)
+        if row == 2 and len(frame):  # most faults show at once
+            features = options.feature_columns or [name for name in names if name in numbers - others]
+            to_samples(frame, options.model_copy(update={"feature_columns": features}))
         _scatter(numbered, options.id or "id", writers)
         row += len(batch)
     for writer in writers:
         writer.close()
-    others = {options.id or "id", options.time or "time", options.target, SPLIT}
     features = [name for name in names if name not in others | (texts - numbers)]
-    return buckets, options.feature_columns or features or None
+    return options.feature_columns or features or None
 
 
 def _scatter(batch: pa.RecordBatch, identifier: str, writers: list[pa.ipc.RecordBatchStreamWriter]) -> None:
@@ -132,7 +138,7 @@ def _scatter(batch: pa.RecordBatch, identifier: str, writers: list[pa.ipc.Record
             writer.write_batch(batch.slice(start, stop - start))
 
 
-def _read_buckets(buckets: list[IO[bytes]], options: TableOptions) -> Iterator[Samples]:
+def _read_buckets(buckets: Sequence[IO[bytes]], options: TableOptions) -> Iterator[Samples]:
     """The sequences of one bucket after the other, on disk, padded to the longest of the bucket."""
     for bucket in track(buckets, "reading sequences"):
         bucket.seek(0)
@@ -140,9 +146,9 @@ def _read_buckets(buckets: list[IO[bytes]], options: TableOptions) -> Iterator[S
         bucket.close()
         if len(frame):
             samples = to_samples(frame, options)
-            file = _scratch()
-            file.write(samples.sequences.data)
-            yield replace(samples, sequences=_opened(file, samples.sequences.shape))
+            with TemporaryFile() as file:
+                file.write(samples.sequences.data)
+                yield replace(samples, sequences=_mapped(file, samples.sequences.shape))
 
 
 def _write_parts(
@@ -158,22 +164,22 @@ def _write_parts(
     time, features = int(lengths.max()), len(pieces[0].features)
     _check_room(4 * len(lengths) * time * features)
     means = _train_means(pieces, parts == "train") if options.impute == "mean" else None
-    files = {part: _scratch() for part in PARTS}
-    at_once = max(1, 4_000_000 // (time * features))  # sequences
-    start = 0
-    while pieces:
-        piece = pieces.popleft()
-        filled = _filled(piece, options, means)
-        for rows in np.array_split(np.arange(len(filled)), -(-len(filled) // at_once)):
-            padded = np.zeros((len(rows), time, features), np.float32)
-            padded[:, : filled.shape[1]] = filled[rows]
-            for part, file in files.items():
-                file.write(padded[parts[start + rows] == part].data)
-        start += len(filled)
-    return [
-        Dataset(_opened(file, (int(rows.sum()), time, features)), lengths[rows], targets[rows])
-        for file, rows in ((file, parts == part) for part, file in files.items())
-    ]
+    counts = {part: int((parts == part).sum()) for part in PARTS}
+    with ExitStack() as open_files:
+        files = {part: open_files.enter_context(TemporaryFile()) for part in PARTS}
+        start = 0
+        while pieces:
+            piece = pieces.popleft()
+            filled = _filled(piece, options, means)
+            for rows in np.array_split(np.arange(len(filled)), -(-filled.shape[0] * time * features // VALUES)):
+                padded = np.zeros((len(rows), time, features), np.float32)
+                padded[:, : filled.shape[1]] = filled[rows]
+                for part, file in files.items():
+                    file.write(padded[parts[start + rows] == part].data)
+            start += len(filled)
+        sequences = [_mapped(file, (counts[part], time, features)) for part, file in files.items()]
+    chosen = [parts == part for part in PARTS]
+    return [Dataset(array, lengths[rows], targets[rows]) for array, rows in zip(sequences, chosen, strict=True)]
 
 
 def _filled(piece: Samples, options: TableOptions, means: np.ndarray | None) -> np.ndarray:
@@ -210,7 +216,7 @@ def _is_number(type: pa.DataType) -> bool:
 
 def _check_room(needed: int) -> str:
     """The folder of scratch files; raises OSError if it has no room for so many bytes."""
-    folder = tempfile.gettempdir()
+    folder = gettempdir()
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(
@@ -220,12 +226,7 @@ def _check_room(needed: int) -> str:
     return folder
 
 
-def _scratch() -> IO[bytes]:
-    """A file without a name."""
-    return tempfile.TemporaryFile()  # closed, and so deleted, by whoever reads it last
-
-
-def _opened(file: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
-    """The float32 values of a scratch file, which is deleted with the array."""
+def _mapped(file: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
+    """The float32 values of a file without a name, which is deleted with the array."""
     file.flush()
     return np.memmap(file, np.float32, "r", shape=shape)
