@@ -12,11 +12,11 @@ from service.repository import Repository
 
 def example_request(manifest: Manifest) -> dict[str, Any] | None:
     """A request that the model answers, in its shortest form; None where it carries no examples."""
-    sequences = [example.sequence for example in manifest.examples]
+    sequences: list[Any] = [example.sequence for example in manifest.examples]
     if not sequences:
         return None
-    if len(manifest.features) == 1:
-        return {"model": manifest.name, "sequences": [[step[0] for step in sequence] for sequence in sequences]}
+    if len(manifest.features) == 1 and manifest.vocabulary is None:
+        sequences = [[step[0] for step in sequence] for sequence in sequences]
     return {"model": manifest.name, "sequences": sequences}
 
 

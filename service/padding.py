@@ -1,21 +1,24 @@
 """Sequences of different lengths to arrays and back."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from service.arrays import FloatArray, IntArray
 
+Array = TypeVar("Array", FloatArray, IntArray)
 
-def plan(lengths: IntArray, features: int, max_values: int) -> Iterator[IntArray]:
+
+def plan(lengths: IntArray, values: int, max_values: int) -> Iterator[IntArray]:
     """Groups sequences into runs: of similar length, and none larger than `max_values` once padded.
 
     Without the bound, one long sequence among thousands of short ones would pad to gigabytes.
 
     Args:
         lengths: `(sequence,)`, what each would be padded to alone.
-        features: size of the feature axis.
-        max_values: bound on batch × time × feature; one sequence alone may exceed it.
+        values: computed with at each step, the size of the feature axis.
+        max_values: bound on batch × time × values; one sequence alone may exceed it.
 
     Yields:
         Indices of the sequences of each run. Together they are every index once, in order of length.
@@ -24,17 +27,17 @@ def plan(lengths: IntArray, features: int, max_values: int) -> Iterator[IntArray
     start = 0
     while start < len(order):
         stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * int(lengths[order[stop]]) * features <= max_values:
+        while stop < len(order) and (stop + 1 - start) * int(lengths[order[stop]]) * values <= max_values:
             stop += 1
         yield order[start:stop]
         start = stop
 
 
-def pad(sequences: Sequence[FloatArray], time: int) -> FloatArray:
-    """Pads sequences `(time_i, feature)` on the right with zeros, to `(batch, time, feature)`."""
+def pad(sequences: Sequence[Array], time: int) -> Array:
+    """Pads sequences `(time_i, ...)` on the right with zeros, to `(batch, time, ...)`."""
     if all(len(sequence) == time for sequence in sequences):
         return np.stack(sequences)
-    padded = np.zeros((len(sequences), time, sequences[0].shape[1]), np.float32)
+    padded = np.zeros((len(sequences), time, *sequences[0].shape[1:]), sequences[0].dtype)
     for row, sequence in zip(padded, sequences, strict=True):
         row[: len(sequence)] = sequence
     return padded

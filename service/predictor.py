@@ -3,19 +3,18 @@
 import logging
 import time
 
-import anyio.to_thread
-import numpy as np
 import uuid_utils
 
-from service import padding, wire
+from service import inference, wire
 from service.arrays import FloatArray
 from service.errors import Fault, Invalid
-from service.explanations.record import Explanation, steps
+from service.explanations.record import Explanation
 from service.explanations.store import Store, StoreError
 from service.manifest import Manifest
 from service.repository import Model, Repository
 from service.schemas import PredictRequest
 from service.settings import Settings
+from service.text import Codec
 
 logger = logging.getLogger(__name__)
 
@@ -39,58 +38,19 @@ class Predictor:
         """
         request = wire.read_request(body)
         model = self._repository.get(request.model, request.version)
-        manifest = model.manifest
-        _check_attention(request, manifest)
-        sequences = wire.read_sequences(
-            request.sequences, manifest, self._settings.max_sequences, self._settings.max_steps
-        )
-        predictions, attention = await self._run(model, sequences)
-        labels = name_labels(predictions, manifest)
-        id, store_error = await self._keep(request, manifest, sequences, predictions, labels, attention)
-        if attention is not None and request.attention == "per_step":
-            attention = [steps(weights) for weights in attention]
-        return wire.write_answer(
-            id=id,
-            manifest=manifest,
-            sequences=sequences,
-            predictions=predictions,
-            labels=labels,
-            attention=attention,
-            top_k=request.top_k,
-            store_error=store_error,
-        )
+        _check_options(request, model.manifest)
+        if model.codec is None:
+            explanation = await self._explain_numbers(model, request)
+        else:
+            explanation = await self._explain_texts(model, model.codec, request)
+        id, store_error = await self._keep(explanation) if request.store else (None, None)
+        return wire.write_answer(explanation, request, id, store_error)
 
-    async def _run(self, model: Model, sequences: list[FloatArray]) -> tuple[FloatArray, list[FloatArray] | None]:
-        """Predictions `(sequence, 1 or classes)`, and each sequence's weights without its padding."""
-        runtime, manifest = model.runtime, model.manifest
-        lengths = np.array([len(sequence) for sequence in sequences], np.int32)
-        predictions = np.empty((len(sequences), manifest.outputs), np.float32)
-        attention: dict[int, FloatArray] = {}
-        padded = lengths if runtime.time is None else np.full_like(lengths, runtime.time)
-        for rows in padding.plan(padded, len(manifest.features), self._settings.max_batch_values):
-            time_steps = int(padded[rows].max())
-            batch = padding.pad([sequences[row] for row in rows], time_steps)
-            outputs = await anyio.to_thread.run_sync(runtime.run, batch, lengths[rows])
-            predictions[rows] = outputs.prediction
-            if outputs.attention is not None:
-                weights = zip(rows.tolist(), outputs.attention, strict=True)
-                attention.update((row, np.ascontiguousarray(found[: lengths[row]])) for row, found in weights)
-        _check_finite(predictions, attention)
-        return predictions, [attention[row] for row in range(len(sequences))] if attention else None
-
-    async def _keep(
-        self,
-        request: PredictRequest,
-        manifest: Manifest,
-        sequences: list[FloatArray],
-        predictions: FloatArray,
-        labels: list[str] | None,
-        attention: list[FloatArray] | None,
-    ) -> tuple[str | None, str | None]:
-        """Keeps the explanation; returns its id, or why it could not be kept."""
-        if self._store is None or not request.store:
-            return None, None
-        explanation = Explanation(
+    async def _explain_numbers(self, model: Model, request: PredictRequest) -> Explanation:
+        settings, manifest = self._settings, model.manifest
+        sequences = wire.read_sequences(request.sequences, manifest, settings.max_sequences, settings.max_steps)
+        predictions, attention = await inference.run_numbers(model, sequences, settings.max_batch_values)
+        return Explanation(
             id=str(uuid_utils.uuid7()),
             created=time.time(),
             model=manifest.name,
@@ -100,9 +60,38 @@ class Predictor:
             classes=manifest.labels,
             sequences=sequences,
             predictions=predictions,
-            labels=labels,
+            labels=name_labels(predictions, manifest),
             attention=attention,
         )
+
+    async def _explain_texts(self, model: Model, codec: Codec, request: PredictRequest) -> Explanation:
+        settings, manifest = self._settings, model.manifest
+        texts = wire.read_texts(request.sequences, manifest, settings.max_sequences, settings.max_steps)
+        sequences, beam = [codec.encode(text) for text in texts], request.beam or codec.beam
+        answers, probabilities, attention = await inference.run_texts(
+            model, codec, sequences, beam, settings.max_batch_values
+        )
+        return Explanation(
+            id=str(uuid_utils.uuid7()),
+            created=time.time(),
+            model=manifest.name,
+            version=manifest.version,
+            task=manifest.task,
+            features=manifest.features,
+            classes=[],
+            sequences=[],
+            predictions=probabilities,
+            labels=None,
+            attention=attention,
+            texts=texts,
+            answers=answers,
+            unknown=[codec.unknown(text) for text in texts],
+        )
+
+    async def _keep(self, explanation: Explanation) -> tuple[str | None, str | None]:
+        """Keeps the explanation; returns its id, or why it could not be kept."""
+        if self._store is None:
+            return None, None
         try:
             await self._store.put(explanation)
         except StoreError as error:  # the prediction stands; the caller is told what it lacks
@@ -112,29 +101,19 @@ class Predictor:
 
 
 def name_labels(predictions: FloatArray, manifest: Manifest) -> list[str] | None:
-    """The most probable label of each sequence; None for regression. `predictions`: `(sequence, 1 or classes)`."""
-    if manifest.task == "regression":
+    """The most probable label of each sequence; None for values. `predictions`: `(sequence, output)`."""
+    if not manifest.labels:
         return None
     binary = manifest.task == "binary"
     classes = (predictions[:, 0] >= 0.5).astype(int) if binary else predictions.argmax(axis=1)
     return [manifest.labels[i] for i in classes]
 
 
-def _check_attention(request: PredictRequest, manifest: Manifest) -> None:
+def _check_options(request: PredictRequest, manifest: Manifest) -> None:
     per_feature = manifest.attention is not None and "feature" in manifest.attention.axes
     if request.attention == "per_feature" and not per_feature:
         expected = f'"per_step", because {manifest.name} has no attention vector per feature'
         raise Invalid([Fault(pointer="/attention", expected=expected, received='"per_feature"')])
-
-
-def _check_finite(predictions: FloatArray, attention: dict[int, FloatArray]) -> None:
-    """Huge but finite inputs can overflow inside a model; JSON has no NaN, and nobody could use it."""
-    bad = [
-        row
-        for row in range(len(predictions))
-        if not np.isfinite(predictions[row]).all() or not np.isfinite(attention.get(row, np.float32(0))).all()
-    ]
-    if bad:
-        expected = "values that the model can compute with"
-        received = "values so large that its prediction is not finite"
-        raise Invalid([Fault(pointer=f"/sequences/{row}", expected=expected, received=received) for row in bad])
+    if request.beam is not None and manifest.decoding is None:
+        expected = f"no width of a search, because {manifest.name} writes no text"
+        raise Invalid([Fault(pointer="/beam", expected=expected, received=str(request.beam))])

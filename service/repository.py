@@ -2,26 +2,35 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
 
 from service.errors import Fault, Invalid, ModelError, NotFound, StartupError
-from service.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest
+from service.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest, Vocabulary
 from service.runtime import Outputs, Runtime
 from service.settings import Provider
+from service.text import Codec
 
 logger = logging.getLogger(__name__)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that can be run."""
+    """A model that can be run.
+
+    Attributes:
+        codec: of a model that turns text into text.
+    """
 
     manifest: Manifest
     runtime: Runtime
+    codec: Codec | None = None
 
 
 @dataclass(frozen=True)
@@ -119,8 +128,25 @@ def load(folder: Path, provider: Provider, threads: int) -> Model:
     if sha256 != manifest.sha256:
         raise ModelError(f"{GRAPH_FILE}: expected sha256 {manifest.sha256}, received {sha256}: truncated or changed")
     runtime = Runtime(folder / GRAPH_FILE, provider, threads)
+    if runtime.reads_text != (manifest.task == "sequence"):
+        reads = "text" if runtime.reads_text else "numbers"
+        raise ModelError(
+            f"expected a graph for task {manifest.task} as in {MANIFEST_FILE}, found one that reads {reads}"
+        )
+    if manifest.vocabulary is not None and manifest.decoding is not None:
+        _check_text(manifest.vocabulary, runtime)
+        return Model(manifest, runtime, Codec(manifest.vocabulary, manifest.decoding))
     _check(manifest, runtime)
     return Model(manifest, runtime)
+
+
+def _check_text(vocabulary: Vocabulary, runtime: Runtime) -> None:
+    """Runs a text of the last character of the vocabulary, whose id is the highest."""
+    last = np.full((1, 1), len(vocabulary.input) - 1, np.int32)
+    outputs = _run_once(runtime.run_text, last, np.ones(1, np.int32), 1)
+    highest = int(outputs.prediction.max(initial=0))
+    if highest >= len(vocabulary.output):
+        raise ModelError(f"expected ids below {len(vocabulary.output)} as in {MANIFEST_FILE}, found {highest}")
 
 
 def _check(manifest: Manifest, runtime: Runtime) -> None:
@@ -146,11 +172,13 @@ def _check(manifest: Manifest, runtime: Runtime) -> None:
 
 
 def _warm_up(manifest: Manifest, runtime: Runtime) -> Outputs:
-    time = runtime.time or manifest.lengths.min
+    zeros = np.zeros((1, runtime.time or manifest.lengths.min, len(manifest.features)), np.float32)
+    return _run_once(runtime.run, zeros, np.array([manifest.lengths.min], np.int32))
+
+
+def _run_once(run: Callable[..., R], *inputs: Any) -> R:
     try:
-        return runtime.run(
-            np.zeros((1, time, len(manifest.features)), np.float32), np.array([manifest.lengths.min], np.int32)
-        )
+        return run(*inputs)
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise ModelError(f"{GRAPH_FILE}: expected a graph that runs, received: {error}") from error
 

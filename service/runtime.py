@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
+import numpy as np
 import onnxruntime as ort
 
 from service.arrays import FloatArray, IntArray
@@ -15,6 +16,8 @@ from service.settings import Provider
 ort.set_default_logger_severity(4)  # what matters is checked below, and said in our own words
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 FLOAT, INT = "tensor(float)", "tensor(int32)"
+TEXT_INPUTS = {"sequences": (INT, 2), "lengths": (INT, 1), "beam": (INT, 0)}  # type and number of axes
+TEXT_OUTPUTS = {"prediction": (INT, 2), "attention": (FLOAT, 3), "probability": (FLOAT, 1)}
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,27 @@ class Outputs:
     """What a model said about one batch.
 
     Attributes:
-        prediction: `(batch, 1 or classes)`.
+        prediction: `(batch, output)`.
         attention: `(batch, time)` or `(batch, time, feature)`; None from a model without attention.
     """
 
     prediction: FloatArray
     attention: FloatArray | None
+
+
+@dataclass(frozen=True)
+class TextOutputs:
+    """What a model that writes text said about one batch.
+
+    Attributes:
+        prediction: ids `(batch, out_time)` int32, END behind each answer.
+        attention: `(batch, out_time, in_time)`.
+        probability: `(batch,)`, of the whole answer.
+    """
+
+    prediction: IntArray
+    attention: FloatArray
+    probability: FloatArray
 
 
 class Runtime:
@@ -55,10 +73,12 @@ class Runtime:
         self.provider = "cuda" if self._session.get_providers()[0] == CUDA else "cpu"
         if provider == "cuda" and self.provider != "cuda":
             raise ProviderUnavailable(NO_CUDA.format(why="ONNX Runtime fell back to the CPU: no GPU, or no driver"))
+        inputs = {i.name: i for i in self._session.get_inputs()}
+        self.reads_text = "beam" in inputs
         self._check_contract()
-        shape = self._session.get_inputs()[0].shape
+        shape = inputs["sequences"].shape
         self.time = shape[1] if isinstance(shape[1], int) else None
-        self.takes_lengths = len(self._session.get_inputs()) == 2
+        self.takes_lengths = "lengths" in inputs
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, sequences: FloatArray, lengths: IntArray) -> Outputs:
@@ -71,6 +91,17 @@ class Runtime:
         feeds = {"sequences": sequences} | ({"lengths": lengths} if self.takes_lengths else {})
         outputs = dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True))
         return Outputs(outputs["prediction"], outputs.get("attention"))
+
+    def run_text(self, sequences: IntArray, lengths: IntArray, beam: int) -> TextOutputs:
+        """Runs one batch of text.
+
+        Args:
+            sequences: ids `(batch, in_time)` int32, padded.
+            lengths: `(batch,)` int32.
+            beam: width of the search; 1 is greedy.
+        """
+        feeds = {"sequences": sequences, "lengths": lengths, "beam": np.array(beam, np.int32)}
+        return TextOutputs(**dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True)))
 
     def output_rank(self, name: str) -> int | None:
         """Number of axes of an output, None where the graph has no such output."""
@@ -85,10 +116,14 @@ class Runtime:
 
     def _check_contract(self) -> None:
         inputs = {i.name: (i.type, len(i.shape)) for i in self._session.get_inputs()}
+        outputs = {o.name: (o.type, len(o.shape)) for o in self._session.get_outputs()}
+        if self.reads_text:
+            if inputs != TEXT_INPUTS or outputs != TEXT_OUTPUTS:
+                raise ModelError(f"expected {TEXT_INPUTS} to {TEXT_OUTPUTS}, received {inputs} to {outputs}")
+            return
         expected = {"sequences": (FLOAT, 3), "lengths": (INT, 1)}
         if "sequences" not in inputs or any(expected.get(name) != found for name, found in inputs.items()):
             raise ModelError(f"expected inputs {expected}, lengths optional; received {inputs}")
-        outputs = {o.name: (o.type, len(o.shape)) for o in self._session.get_outputs()}
         allowed = {"prediction": [(FLOAT, 2)], "attention": [(FLOAT, 2), (FLOAT, 3)]}
         if "prediction" not in outputs or any(found not in allowed.get(name, []) for name, found in outputs.items()):
             raise ModelError(f"expected outputs {allowed}, attention optional; received {outputs}")

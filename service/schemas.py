@@ -14,6 +14,7 @@ SEQUENCES_SCHEMA = {
         "anyOf": [
             {"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "title": "time × feature"},
             {"type": "array", "items": {"type": "number"}, "title": "time, of a model with one feature"},
+            {"type": "string", "title": "text, of a model that reads text"},
         ]
     },
 }
@@ -26,7 +27,8 @@ class PredictRequest(BaseModel):
 
     sequences: Annotated[list[Any], WithJsonSchema(SEQUENCES_SCHEMA)] = Field(
         min_length=1,
-        description="raw values: `[[feature, ...], ...]` for a sequence, or `[value, ...]` where there is one feature",
+        description="raw values: `[[feature, ...], ...]` for a sequence, or `[value, ...]` where there is one feature; "
+        "a text for models that read text",
     )
     model: str | None = Field(default=None, description="name of the model; not needed where only one is served")
     version: int | None = Field(default=None, description="version of the model; default: the newest")
@@ -35,6 +37,9 @@ class PredictRequest(BaseModel):
         description="one weight a step, or one for every step and feature (of models that have one vector per feature)",
     )
     top_k: int | None = Field(default=None, ge=1, le=100, description="also name this many steps of largest weight")
+    beam: int | None = Field(
+        default=None, ge=1, le=16, description="of models that write text: answers kept in the search; 1 is greedy"
+    )
     store: bool = Field(default=True, description="keep the explanation under /attention/{id}")
 
 
@@ -43,7 +48,16 @@ class TopStep(BaseModel):
 
     step: int = Field(description="index on the time axis, from 0")
     weight: float
-    values: dict[str, float] = Field(description="the sequence's values at this step, by feature")
+    values: dict[str, float | str] = Field(
+        description="the sequence's values at this step, by feature; of text, its character"
+    )
+
+
+class UnknownCharacter(BaseModel):
+    """A character that the model has never seen."""
+
+    step: int = Field(description="place in the text, from 0")
+    character: str
 
 
 class PredictResponse(BaseModel):
@@ -52,14 +66,22 @@ class PredictResponse(BaseModel):
     id: str | None = Field(description="where the explanation is kept: /attention/{id}; null when it is not kept")
     model: str
     version: int
-    predictions: list[float] | list[list[float]] = Field(
-        description="binary: probability of the second label; multiclass: of each label; regression: the value"
+    predictions: list[float] | list[list[float]] | list[str] = Field(
+        description="binary: probability of the second label; multiclass: of each label; regression: the value; "
+        "forecast: the next values; sequence: the text"
     )
-    labels: list[str] | None = Field(default=None, description="the most probable label; absent for regression")
+    probabilities: list[float] | None = Field(default=None, description="of each text; absent where none is written")
+    unknown: list[list[UnknownCharacter]] | None = Field(
+        default=None, description="characters of each text that the model has never seen; absent where none is read"
+    )
+    labels: list[str] | None = Field(default=None, description="the most probable label; absent for values and texts")
     attention: list[list[float]] | list[list[list[float]]] | None = Field(
-        description="a weight for every step, summing to 1; null from a model without attention"
+        description="a weight for every step, summing to 1; of text, such weights for every character of the answer; "
+        "null from a model without attention"
     )
-    top: list[list[TopStep]] | None = Field(default=None, description="with top_k, the steps of largest weight")
+    top: list[list[TopStep]] | list[list[list[TopStep]]] | None = Field(
+        default=None, description="with top_k, the steps of largest weight; of text, for every character of the answer"
+    )
     store_error: str | None = Field(default=None, description="why the explanation could not be kept")
 
 
@@ -107,16 +129,25 @@ class ExplanationList(BaseModel):
 class SequenceExplanation(BaseModel):
     """One sequence, what was predicted and what it was based on."""
 
-    sequence: list[list[float]] = Field(description="the values received, time × feature")
-    prediction: float | list[float]
+    sequence: list[list[float]] | str = Field(description="the values received, time × feature, or the text")
+    prediction: float | list[float] | str
+    probability: float | None = Field(default=None, description="of the text; absent where none is written")
+    unknown: list[UnknownCharacter] | None = Field(
+        default=None, description="characters that the model has never seen; absent where no text is read"
+    )
     label: str | None
-    attention: list[float] | None = Field(description="a weight for every step, summing to 1")
+    attention: list[float] | list[list[float]] | None = Field(
+        description="a weight for every step, summing to 1; of text, such weights for every character of the answer"
+    )
     attention_per_feature: list[list[float]] | None = Field(
         default=None, description="time × feature, from models with one vector per feature; absent otherwise"
     )
-    top: list[TopStep] = Field(description="the steps of largest weight, heaviest first")
+    top: list[TopStep] | list[list[TopStep]] = Field(
+        description="the steps of largest weight, heaviest first; of text, for every character of the answer"
+    )
     concentration: float | None = Field(
-        description="0: all steps weigh the same; 1: one step has all the weight (1 - entropy / uniform entropy)"
+        description="0: all steps weigh the same; 1: one step has all the weight (1 - entropy / uniform entropy); of "
+        "text, the mean over the characters of the answer"
     )
 
 

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from service.arrays import FloatArray
 from service.errors import Fault, Invalid, NotJson
 from service.explanations.measures import top_steps
-from service.explanations.record import steps
+from service.explanations.record import Explanation, steps
 from service.manifest import Manifest
 from service.schemas import PredictRequest
 
@@ -54,8 +54,7 @@ def read_sequences(sequences: list[Any], manifest: Manifest, max_sequences: int,
         Invalid: with a pointer to the first fault of every sequence that has one. (Looking for more would make a body
             of nothing but faults cost far more than a good one.)
     """
-    if len(sequences) > max_sequences:
-        raise Invalid([_fault("/sequences", f"at most {max_sequences} sequences", f"{len(sequences)}")])
+    _check_count(sequences, max_sequences)
     arrays: list[FloatArray] = []
     faults: list[Fault] = []
     for i, sequence in enumerate(sequences):
@@ -73,34 +72,42 @@ def read_sequences(sequences: list[Any], manifest: Manifest, max_sequences: int,
     return arrays
 
 
-def write_answer(
-    *,
-    id: str | None,
-    manifest: Manifest,
-    sequences: list[FloatArray],
-    predictions: FloatArray,
-    labels: list[str] | None,
-    attention: list[FloatArray] | None,
-    top_k: int | None,
-    store_error: str | None,
-) -> bytes:
+def read_texts(sequences: list[Any], manifest: Manifest, max_sequences: int, max_steps: int) -> list[str]:
+    """Holds the sequences of a request to be texts; arguments and errors are those of `read_sequences`."""
+    _check_count(sequences, max_sequences)
+    longest = min(manifest.lengths.max or max_steps, max_steps)
+    faults = []
+    for i, text in enumerate(sequences):
+        if not isinstance(text, str):
+            faults.append(_fault(f"/sequences/{i}", "a text", describe(text)))
+        elif not manifest.lengths.min <= len(text) <= longest:
+            expected = f"{manifest.lengths.min} to {longest} characters"
+            faults.append(_fault(f"/sequences/{i}", expected, f"{len(text)}"))
+    if faults:
+        raise Invalid(faults)
+    return sequences
+
+
+def write_answer(explanation: Explanation, request: PredictRequest, id: str | None, store_error: str | None) -> bytes:
     """The body of an answer to POST /predict; see `PredictResponse`.
 
     Args:
-        sequences: `(time, feature)` each.
-        predictions: `(sequence, 1 or classes)`.
-        attention: `(time,)` or `(time, feature)` each, as the request asked for.
+        id: where the explanation is kept, None where it is not.
+        store_error: why it could not be kept.
     """
-    answer: dict[str, Any] = {"id": id, "model": manifest.name, "version": manifest.version}
-    answer["predictions"] = squeeze(predictions)
-    if labels is not None:
-        answer["labels"] = labels
-    answer["attention"] = attention
-    if top_k is not None and attention is not None:
-        answer["top"] = [
-            top(sequence, steps(weights), manifest.features, top_k)
-            for sequence, weights in zip(sequences, attention, strict=True)
-        ]
+    answer: dict[str, Any] = {"id": id, "model": explanation.model, "version": explanation.version}
+    if explanation.answers is not None:
+        answer["predictions"], answer["probabilities"] = explanation.answers, squeeze(explanation.predictions)
+        answer["unknown"] = [unknown(explanation, i) for i in range(len(explanation))]
+    else:
+        answer["predictions"] = squeeze(explanation.predictions)
+    if explanation.labels is not None:
+        answer["labels"] = explanation.labels
+    answer["attention"] = explanation.attention
+    if explanation.attention is not None and explanation.texts is None and request.attention == "per_step":
+        answer["attention"] = [steps(weights) for weights in explanation.attention]
+    if request.top_k is not None and explanation.attention is not None:
+        answer["top"] = [top(explanation, i, request.top_k) for i in range(len(explanation))]
     if store_error is not None:
         answer["store_error"] = store_error
     return dump(answer)
@@ -116,12 +123,42 @@ def squeeze(predictions: FloatArray) -> FloatArray:
     return np.ascontiguousarray(predictions[:, 0]) if predictions.shape[1] == 1 else predictions
 
 
-def top(sequence: FloatArray, weights: FloatArray, features: list[str], count: int) -> list[dict[str, Any]]:
-    """The steps of largest weight with the values there; see `TopStep`."""
+def top(explanation: Explanation, index: int, count: int) -> list[Any]:
+    """The steps of largest weight of one sequence with the values there, see `TopStep`; of text, for each character of
+    the answer.
+
+    Args:
+        explanation: of a model with attention.
+    """
+    attention = explanation.attention or []
+    if explanation.texts is not None:
+        text = explanation.texts[index]
+        return [
+            [_top_step(step, weight, {"character": text[step]}) for step, weight in top_steps(weights, count)]
+            for weights in attention[index]
+        ]
+    sequence = explanation.sequences[index]
     return [
-        {"step": step, "weight": weight, "values": dict(zip(features, sequence[step], strict=True))}
-        for step, weight in top_steps(weights, count)
+        _top_step(step, weight, dict(zip(explanation.features, sequence[step], strict=True)))
+        for step, weight in top_steps(steps(attention[index]), count)
     ]
+
+
+def unknown(explanation: Explanation, index: int) -> list[dict[str, Any]]:
+    """The characters of one text that the model has never seen; see `UnknownCharacter`."""
+    if explanation.texts is None or explanation.unknown is None:
+        return []
+    text = explanation.texts[index]
+    return [{"step": step, "character": text[step]} for step in explanation.unknown[index]]
+
+
+def _top_step(step: int, weight: np.float32, values: dict[str, Any]) -> dict[str, Any]:
+    return {"step": step, "weight": weight, "values": values}
+
+
+def _check_count(sequences: list[Any], max_sequences: int) -> None:
+    if len(sequences) > max_sequences:
+        raise Invalid([_fault("/sequences", f"at most {max_sequences} sequences", f"{len(sequences)}")])
 
 
 def _read_sequence(sequence: Any, manifest: Manifest, max_steps: int) -> FloatArray | list[Fault]:

@@ -17,6 +17,12 @@ OPSET = 18
 TOLERANCE = 1e-5
 LOOPS = {"Loop", "Scan", "If"}
 CASES = [1, 2, 7, 64]  # batch sizes the two runtimes are compared on
+AXES = {
+    "sequences": ["batch", "time", "feature"],
+    "lengths": ["batch"],
+    "prediction": ["batch", "output"],
+    "attention": ["batch", "time", "feature"],
+}
 
 
 class ExportError(Exception):
@@ -123,7 +129,7 @@ def to_onnx(contract: Contract) -> onnx.ModelProto:
         found = contract(*inputs)
         return [tf.identity(found[name], name=name) for name in contract.output_names]
 
-    proto, _ = tf2onnx.convert.from_function(outputs, input_signature=signature, opset=OPSET)
+    proto = convert(outputs, signature, contract.output_names, AXES)
     loops = sorted({node.op_type for node in proto.graph.node} & LOOPS)
     if loops:
         raise ExportError(
@@ -131,9 +137,21 @@ def to_onnx(contract: Contract) -> onnx.ModelProto:
             "the LSTM operator. The usual causes are Masking or mask_zero (use an input `lengths`), recurrent_dropout, "
             "GRU layers, and activations other than the LSTM's defaults"
         )
-    concrete = outputs.get_concrete_function()
-    captured = {inner.name: outer for outer, inner in concrete.graph.captures if outer.dtype != tf.resource}
-    _name_graph(proto, contract, {name: tensor.numpy() for name, tensor in captured.items()})
+    return proto
+
+
+def convert(
+    function: Any, signature: list[tf.TensorSpec], output_names: list[str], axes: dict[str, list[str]]
+) -> onnx.ModelProto:
+    """Converts a tf.function whose results stand in the order of `output_names`.
+
+    Args:
+        axes: names of the axes of inputs and outputs, for those that are free.
+    """
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    captures = function.get_concrete_function().graph.captures
+    captured = {inner.name: outer.numpy() for outer, inner in captures if outer.dtype != tf.resource}
+    _name_graph(proto, output_names, axes, captured)
     onnx.checker.check_model(proto)
     return proto
 
@@ -202,7 +220,9 @@ def output_names(model: keras.Model) -> list[str]:
     return sorted(model.output) if isinstance(model.output, dict) else list(model.output_names)
 
 
-def _name_graph(proto: onnx.ModelProto, contract: Contract, captured: dict[str, np.ndarray]) -> None:
+def _name_graph(
+    proto: onnx.ModelProto, output_names: list[str], axes: dict[str, list[str]], captured: dict[str, np.ndarray]
+) -> None:
     """Replaces tf2onnx's names (`Identity:0`, `unk__12`) by those of the contract.
 
     Args:
@@ -210,7 +230,7 @@ def _name_graph(proto: onnx.ModelProto, contract: Contract, captured: dict[str, 
             takes them for inputs; they become constants of the graph.
     """
     graph = proto.graph
-    names = {output.name: name for output, name in zip(graph.output, contract.output_names, strict=True)}
+    names = {output.name: name for output, name in zip(graph.output, output_names, strict=True)}
     for node in graph.node:
         for values in (node.input, node.output):
             values[:] = [names.get(value, value) for value in values]
@@ -224,10 +244,9 @@ def _name_graph(proto: onnx.ModelProto, contract: Contract, captured: dict[str, 
     )
     del graph.input[:]
     graph.input.extend(inputs)
-    axes = {"sequences": ["batch", "time", "feature"], "lengths": ["batch"], "prediction": ["batch", "output"]}
     for value in (*graph.input, *graph.output):
         dims = value.type.tensor_type.shape.dim
-        for dim, axis in zip(dims, axes.get(value.name, ["batch", "time", "feature"]), strict=False):
+        for dim, axis in zip(dims, axes[value.name], strict=False):
             if not dim.dim_value:
                 dim.dim_param = axis
 

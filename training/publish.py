@@ -1,35 +1,18 @@
-"""Publishes a model: `models/NAME/VERSION/`, written beside, checked, then renamed into place."""
+"""Publishes a model: from a run folder or a Keras model to a version that the service can load."""
 
-import hashlib
-import json
-import os
-import re
-import shutil
-import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from service.manifest import (
-    GRAPH_FILE,
-    MANIFEST_FILE,
-    NAME_PATTERN,
-    Attention,
-    Example,
-    Lengths,
-    Manifest,
-    Task,
-    TrainingRecord,
-)
-from training.card import CARD_FILE, card
+from service.manifest import Attention, Example, Lengths, Task, TrainingRecord
 from training.datasets import Data
 from training.evaluate import Metrics
 from training.export import Contract, ExportError, check_contract, check_parity, output_names, to_onnx
 from training.fit import Run
 from training.runs import METRICS_FILE
+from training.versions import check_name, write_version
 
 
 def publish_run(folder: Path, name: str, models: Path, description: str = "") -> Path:
@@ -152,42 +135,10 @@ def publish(contract: Contract, models: Path, *, sequences: np.ndarray, lengths:
     Raises:
         ExportError: a gate refused it.
     """
-    if not re.fullmatch(NAME_PATTERN, declared["name"]):
-        raise ExportError(f"expected a name of a-z, 0-9, - and _, received {declared['name']!r}")
+    check_name(declared["name"])
     graph = to_onnx(contract).SerializeToString()
     parity = check_parity(contract, graph, sequences, lengths)
-    target = models / declared["name"]
-    manifest = Manifest(
-        version=next_version(target),
-        created=datetime.now(UTC).replace(microsecond=0),
-        lengths=contract.lengths,
-        parity=parity,
-        sha256=hashlib.sha256(graph).hexdigest(),
-        **declared,
-    )
-    target.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=target))
-    try:
-        (staging / GRAPH_FILE).write_bytes(graph)
-        (staging / MANIFEST_FILE).write_text(_text(manifest))
-        (staging / CARD_FILE).write_text(card(manifest))
-        staging.chmod(0o755)
-        os.rename(staging, target / str(manifest.version))  # fails if another export took the version meanwhile
-    except BaseException:
-        shutil.rmtree(staging)
-        raise
-    return target / str(manifest.version)
-
-
-def next_version(folder: Path) -> int:
-    """One more than the highest version in a model's folder."""
-    return 1 + max((int(path.name) for path in folder.glob("*") if path.name.isdigit()), default=0)
-
-
-def _text(manifest: Manifest) -> str:
-    """JSON with a line for each field: readable, and its sequences do not run over pages."""
-    fields = manifest.model_dump(mode="json").items()
-    return "{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in fields) + "\n}\n"
+    return write_version(graph, models, lengths=contract.lengths, parity=parity, **declared)
 
 
 def pick_examples(data: Data) -> list[Example]:

@@ -1,5 +1,6 @@
 """How an explanation is drawn: one Vega-Lite definition, turned into SVG."""
 
+import json
 from typing import Any
 
 import vl_convert
@@ -10,7 +11,7 @@ from service.explanations.record import Explanation, steps
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDTH = 640
 INK, FAINT = "#1f2933", "#7b8794"
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "background": "white",
     "font": "sans-serif",
     "view": {"stroke": None},
@@ -18,6 +19,7 @@ CONFIG = {
     "title": {"anchor": "start", "color": INK, "subtitleColor": FAINT, "fontSize": 15},
 }
 TOP = 3
+CELL = 18  # pixels of a character's cell
 
 
 def svg(spec: dict[str, Any]) -> str:
@@ -32,8 +34,11 @@ def explanation_chart(explanation: Explanation, index: int) -> dict[str, Any]:
         index: which sequence of the explanation.
 
     Returns:
-        A Vega-Lite definition. A model without attention gets the lines and a title that says so.
+        A Vega-Lite definition. A model without attention gets the lines and a title that says so. Of text, the matrix
+        of `matrix_chart`.
     """
+    if explanation.texts is not None:
+        return matrix_chart(explanation, index)
     attention = None if explanation.attention is None else explanation.attention[index]
     sequence = explanation.sequences[index]
     lines = [
@@ -61,9 +66,62 @@ def explanation_chart(explanation: Explanation, index: int) -> dict[str, Any]:
     return _chart(title, panels, len(sequence))
 
 
+def matrix_chart(explanation: Explanation, index: int) -> dict[str, Any]:
+    """One text: for every character of the answer, from the top down, its weights over the characters of the text."""
+    text, answer = _texts(explanation, index)
+    weights = (explanation.attention or [])[index]
+    cells = [
+        {"in": step, "out": row, "weight": float(weights[row, step])}
+        for row in range(len(answer))
+        for step in range(len(text))
+    ]
+    missing = [text[step] for step in (explanation.unknown or [])[index]]
+    unknown = f"; unknown to the model: {' '.join(missing)}" if missing else ""
+    title = {"text": _title(explanation, index), "subtitle": f"read from {text!r}{unknown}"}
+    encoding = {
+        "x": _characters("in", text, "top"),
+        "y": _characters("out", answer, "left"),
+        "color": {
+            "field": "weight",
+            "type": "quantitative",
+            "scale": {"range": ["#f0f4f8", "#1c64f2"], "domain": [0, 1]},
+            "legend": {"title": "weight", "format": ".0%"},
+        },
+    }
+    return {
+        "$schema": SCHEMA,
+        "title": title,
+        "description": f"{title['text']}; {title['subtitle']}",
+        "config": CONFIG,
+        "padding": 12,
+        "width": CELL * len(text),
+        "height": CELL * max(1, len(answer)),
+        "data": {"values": cells},
+        "mark": {"type": "rect", "stroke": "white"},
+        "encoding": encoding,
+    }
+
+
+def _characters(field: str, text: str, side: str) -> dict[str, Any]:
+    """An axis with a character at each step; a space is drawn as a mark, or one could not see it."""
+    shown = json.dumps([character if character.strip() else "␣" for character in text])
+    axis = {"title": None, "orient": side, "labelExpr": f"{shown}[datum.value]", "labelAngle": 0, "ticks": False}
+    return {"field": field, "type": "ordinal", "axis": {**axis, "domain": False, "labelFontSize": 12}}
+
+
+def _texts(explanation: Explanation, index: int) -> tuple[str, str]:
+    return (explanation.texts or [])[index], (explanation.answers or [])[index]
+
+
 def _title(explanation: Explanation, index: int) -> str:
     prediction = explanation.predictions[index]
-    said = f"{prediction.item():.4g}" if explanation.labels is None else explanation.labels[index]
+    if explanation.answers is not None:
+        said = f"{explanation.answers[index]!r} ({prediction.item():.0%})"
+        return f"{explanation.model}, version {explanation.version}, writes {said}"
+    if explanation.labels is None:
+        said = ", ".join(f"{value:.4g}" for value in prediction[:6]) + ", ..." * (len(prediction) > 6)
+    else:
+        said = explanation.labels[index]
     if explanation.task == "multiclass":
         said += f" ({prediction.max():.0%})"
     if explanation.task == "binary":

@@ -104,7 +104,7 @@ def measure(
         run: sequences `(batch, time, feature)` to predictions `(batch, 1 or classes or horizon)`.
         sequence: `(time, feature)`.
         weights: `(time,)`.
-        baseline: `(feature,)`, what a removed step is replaced with; the training mean says least.
+        baseline: `(feature,)`, what a removed step is replaced with: something that says least, such as a mean.
         unit: of a regression's or forecast's changes, the target's standard deviation.
         seed: of the random steps.
     """

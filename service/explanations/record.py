@@ -17,10 +17,14 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         created: seconds since 1970.
         features: names of the feature axis.
         classes: class names in output order; none for regression.
-        sequences: one `(time, feature)` each.
-        predictions: `(sequence, 1 or classes)`.
-        labels: the predicted class of each sequence; None for regression.
-        attention: one `(time,)` or `(time, feature)` each; None from a model without attention.
+        sequences: one `(time, feature)` each; none of a model that reads text.
+        predictions: `(sequence, output)`; of a model that writes text, the probability of each, `(sequence, 1)`.
+        labels: the predicted class of each sequence; None for values and texts.
+        attention: one `(time,)`, `(time, feature)` or, of text, `(out_time, in_time)` each; None from a model without
+            attention.
+        texts: what a model that reads text was given.
+        answers: what it wrote.
+        unknown: of each text, where there are characters that the model has never seen.
     """
 
     id: str
@@ -34,6 +38,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     predictions: np.ndarray
     labels: list[str] | None
     attention: list[np.ndarray] | None
+    texts: list[str] | None = None
+    answers: list[str] | None = None
+    unknown: list[list[int]] | None = None
+
+    def __len__(self) -> int:
+        """How many sequences."""
+        return len(self.predictions)
 
     @property
     def created_at(self) -> datetime:

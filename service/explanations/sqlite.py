@@ -93,7 +93,7 @@ class SQLiteStore:
             explanation.created,
             explanation.model,
             explanation.version,
-            len(explanation.sequences),
+            len(explanation),
             json.dumps(sorted(set(explanation.labels or []))),
             explanation.encode(),
         )

@@ -90,8 +90,8 @@ async def list_explanations(
 async def draw_explanation(id: Id, store: StoreDep, sequence: Sequence = 0) -> Response:
     """One sequence drawn over time: its values, the weights as a heat band and as bars, the top steps marked."""
     explanation = await _find(store, id)
-    if sequence >= len(explanation.sequences):
-        raise NotFound(f"expected a sequence from 0 to {len(explanation.sequences) - 1}, received {sequence}")
+    if sequence >= len(explanation):
+        raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
     chart = charts.explanation_chart(explanation, sequence)
     return SVGResponse(await anyio.to_thread.run_sync(charts.svg, chart))
 
@@ -142,9 +142,10 @@ async def _ask(answer: Awaitable[R]) -> R:
 
 def _describe(explanation: Explanation) -> dict[str, Any]:
     """See `ExplanationResponse`."""
-    axes = None
+    axes: tuple[str, ...] | None = None
     if explanation.attention is not None:
         axes = ("time", "feature")[: explanation.attention[0].ndim]
+        axes = axes if explanation.texts is None else ("out_time", "in_time")
     return {
         "id": explanation.id,
         "created": explanation.created_at,
@@ -154,15 +155,16 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
         "features": explanation.features,
         "classes": explanation.classes,
         "attention_axes": axes,
-        "sequences": [_describe_sequence(explanation, index) for index in range(len(explanation.sequences))],
+        "sequences": [_describe_sequence(explanation, index) for index in range(len(explanation))],
     }
 
 
 def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
     """See `SequenceExplanation`."""
-    sequence = explanation.sequences[index]
+    if explanation.texts is not None:
+        return _describe_text(explanation, index)
     answer = {
-        "sequence": sequence,
+        "sequence": explanation.sequences[index],
         "prediction": wire.squeeze(explanation.predictions)[index],
         "label": explanation.labels[index] if explanation.labels else None,
     }
@@ -173,6 +175,23 @@ def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
     answer["attention"] = weights
     if attention.ndim == 2:
         answer["attention_per_feature"] = attention
-    answer["top"] = wire.top(sequence, weights, explanation.features, TOP_STEPS)
+    answer["top"] = wire.top(explanation, index, TOP_STEPS)
     answer["concentration"] = concentration(weights)
     return answer
+
+
+def _describe_text(explanation: Explanation, index: int) -> dict[str, Any]:
+    """See `SequenceExplanation`."""
+    texts, answers, attention = explanation.texts or [], explanation.answers or [], explanation.attention or []
+    found = [concentration(weights) for weights in attention[index]]
+    known = [one for one in found if one is not None]
+    return {
+        "sequence": texts[index],
+        "prediction": answers[index],
+        "probability": explanation.predictions[index, 0],
+        "unknown": wire.unknown(explanation, index),
+        "label": None,
+        "attention": attention[index],
+        "top": wire.top(explanation, index, TOP_STEPS),
+        "concentration": sum(known) / len(known) if known else None,
+    }

@@ -9,23 +9,26 @@ from hypothesis.extra import numpy as hnp
 
 from service import wire
 from service.errors import Invalid, NotJson
-from service.manifest import Lengths, Manifest, Parity
+from service.explanations.record import Explanation
+from service.manifest import Decoding, Lengths, Manifest, Parity, Vocabulary
+from service.schemas import PredictRequest
 
 
-def manifest(features=2, min_steps=1, max_steps=None):
-    return Manifest(
-        name="m",
-        version=1,
-        description="",
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        task="binary",
-        features=[f"x{i}" for i in range(features)],
-        labels=["no", "yes"],
-        lengths=Lengths(min=min_steps, max=max_steps),
-        attention=None,
-        parity=Parity(prediction=0),
-        sha256="0" * 64,
-    )
+def manifest(features=2, min_steps=1, max_steps=None, **changes):
+    fields = {
+        "name": "m",
+        "version": 1,
+        "description": "",
+        "created": datetime(2026, 1, 1, tzinfo=UTC),
+        "task": "binary",
+        "features": [f"x{i}" for i in range(features)],
+        "labels": ["no", "yes"],
+        "lengths": Lengths(min=min_steps, max=max_steps),
+        "attention": None,
+        "parity": Parity(prediction=0),
+        "sha256": "0" * 64,
+    }
+    return Manifest(**fields | changes)
 
 
 def read(sequences, of=None, max_sequences=100, max_steps=1000):
@@ -144,18 +147,27 @@ def test_numbers_are_written_in_the_shortest_form_that_is_exact():
     assert wire.dump(np.array([0.1, 1 / 3, 1e-8], np.float32)) == b"[0.1,0.33333334,1e-8]"
 
 
+def explanation(**fields):
+    """Of one sequence of two steps and two features, changed by `fields`."""
+    made = {
+        "id": "i",
+        "created": 0,
+        "model": "m",
+        "version": 1,
+        "task": "binary",
+        "features": ["x0", "x1"],
+        "classes": ["no", "yes"],
+        "sequences": [np.array([[1, 2], [3, 4]], np.float32)],
+        "predictions": np.array([[0.5]], np.float32),
+        "labels": ["yes"],
+        "attention": [np.array([0.25, 0.75], np.float32)],
+    }
+    return Explanation(**made | fields)
+
+
 def test_an_answer_keeps_to_its_documented_form():
-    sequence = np.array([[1, 2], [3, 4]], np.float32)
-    body = wire.write_answer(
-        id="i",
-        manifest=manifest(),
-        sequences=[sequence],
-        predictions=np.array([[0.5]], np.float32),
-        labels=["yes"],
-        attention=[np.array([0.25, 0.75], np.float32)],
-        top_k=1,
-        store_error=None,
-    )
+    request = PredictRequest(sequences=[[[1, 2], [3, 4]]], top_k=1)
+    body = wire.write_answer(explanation(), request, "i", None)
     assert json.loads(body) == {
         "id": "i",
         "model": "m",
@@ -169,3 +181,50 @@ def test_an_answer_keeps_to_its_documented_form():
 
 def test_long_texts_are_cut_in_messages():
     assert wire.describe("a" * 1000) == '"' + "a" * 58 + "…"
+
+
+def text_explanation(**fields):
+    weights = np.array([[0.25, 0.75]], np.float32)
+    texts = {"texts": ["a?"], "answers": ["A"], "unknown": [[1]], "task": "sequence", "features": ["character"]}
+    return explanation(**texts, sequences=[], classes=[], labels=None, attention=[weights], **fields)
+
+
+def test_an_answer_in_text_keeps_to_its_documented_form():
+    body = wire.write_answer(text_explanation(), PredictRequest(sequences=["a?"], top_k=1), None, None)
+    assert json.loads(body) == {
+        "id": None,
+        "model": "m",
+        "version": 1,
+        "predictions": ["A"],
+        "probabilities": [0.5],
+        "unknown": [[{"step": 1, "character": "?"}]],
+        "attention": [[[0.25, 0.75]]],
+        "top": [[[{"step": 1, "weight": 0.75, "values": {"character": "?"}}]]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("sequence", "fault"),
+    [
+        ([1, 2], "/sequences/1: expected a text, received a list of 2"),
+        (7, "/sequences/1: expected a text, received 7"),
+        ("", "/sequences/1: expected 1 to 5 characters, received 0"),
+        ("abcdef", "/sequences/1: expected 1 to 5 characters, received 6"),
+    ],
+)
+def test_what_is_not_a_text_is_named(sequence, fault):
+    of = manifest(
+        task="sequence",
+        labels=[],
+        features=1,
+        vocabulary=Vocabulary(input=["<pad>", "<unk>", "a"], output=["<end>", "<start>", "A"]),
+        decoding=Decoding(longest=3, beam=1),
+    )
+    with pytest.raises(Invalid, match=fault):
+        wire.read_texts(["a", sequence], of, 10, 5)
+
+
+def test_an_explanation_in_text_is_the_same_after_it_was_kept():
+    kept = Explanation.decode(text_explanation().encode())
+    assert (kept.texts, kept.answers, kept.unknown) == (["a?"], ["A"], [[1]])
+    np.testing.assert_array_equal(kept.attention[0], [[0.25, 0.75]])

@@ -14,8 +14,9 @@ from training.evaluate import Metrics, evaluate
 from training.export import ExportError
 from training.fit import Run, fit
 from training.models import ModelConfig
-from training.publish import infer_task, next_version, pick_examples, publish_model, publish_run
+from training.publish import infer_task, pick_examples, publish_model, publish_run
 from training.runs import FitConfig
+from training.versions import next_version
 
 
 @pytest.fixture(scope="module")

@@ -37,10 +37,12 @@ class Decoder(tf.Module):
 
         Returns:
             `prediction (batch, out_time)` int32, END behind each answer; `attention (batch, out_time, in_time)`;
-            `probability (batch,)` of the whole answer.
+            `probability (batch,)` of the whole answer. No attention from a model without it.
         """
         keys, valid, state = self.model.encode(sequences, lengths)
         answers, probability = self._search(keys, valid, state, beam)
+        if not self.model.config.attention:
+            return {"prediction": answers, "probability": probability}
         fed = tf.concat([tf.fill([tf.shape(answers)[0], 1], START), answers[:, :-1]], axis=1)
         queries = self.model.decoder(self.model.embed_answer(fed), initial_state=state)
         _, attention = self.model.next_character(keys, valid, queries)

@@ -31,6 +31,7 @@ class EncoderDecoderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    attention: bool = Field(default=True, description="without it, the plain encoder-decoder: only to compare with")
     score: Literal["dense", "dot", "cosine", "additive", "general"] = Field(
         default="general", description="how encoder states are scored, see scores.py"
     )
@@ -180,6 +181,8 @@ class EncoderDecoder(keras.Model):
 
     def next_character(self, keys: Any, valid: Any, queries: Any, training: bool = False) -> tuple[Any, Any]:
         """Logits `(batch, out_time, outputs)` and attention `(batch, out_time, in_time)` at each decoder state."""
+        if not self.config.attention:
+            return self.logits(self.dropout(self.combine(queries), training=training)), None
         context, weights = self.attention(keys, valid, queries)
         combined = self.combine(ops.concatenate([context, queries], axis=-1))
         return self.logits(self.dropout(combined, training=training)), weights

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.manifest import PAD, UNKNOWN, Vocabulary
+from service.manifest import END, PAD, UNKNOWN, Vocabulary
 from training.datasets import SPLIT_SEED
 from training.samples import PARTS, refuse
 from training.tables import SPLIT, fingerprint, read_frame
@@ -91,6 +91,12 @@ def encode(texts: list[str], vocabulary: list[str]) -> tuple[np.ndarray, np.ndar
     for row, text in zip(encoded, texts, strict=True):
         row[: len(text)] = [ids.get(character, UNKNOWN) for character in text]
     return encoded, lengths
+
+
+def decode(ids: np.ndarray, vocabulary: list[str]) -> list[str]:
+    """The texts that `ids (text, out_time)` stand for, each up to its first END."""
+    ends = [row.index(END) if END in row else len(row) for row in ids.tolist()]
+    return ["".join(vocabulary[i] for i in row[:end]) for row, end in zip(ids.tolist(), ends, strict=True)]
 
 
 def dates(n: int = 25_000, seed: int = 0) -> Pairs:
