@@ -48,7 +48,10 @@ def read_targets(column: pd.Series, task: Task | None) -> tuple[Task, list[str],
     are_numbers = not np.isnan(numbers).any()
     different = column.nunique() if not are_numbers else len(np.unique(numbers))
     if different < 2:
-        raise ValueError(f"expected at least two different targets, received only {column.iloc[0]}")
+        raise ValueError(
+            f"expected at least two different targets, received only {column.iloc[0]} in column {column.name} of all "
+            f"{len(column)} sequences, from row {column.index[0]} on"
+        )
     if task is None:
         are_classes = not are_numbers or ((numbers % 1 == 0).all() and different <= MOST_INTEGERS)
         task = "regression" if not are_classes else "binary" if different == 2 else "multiclass"

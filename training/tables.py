@@ -306,7 +306,10 @@ def _from_long(
     for name in (target, SPLIT):
         if name in frame:
             changed = frame[name].to_numpy() != firsts[name].to_numpy()[codes]
-            refuse(changed, f"expected the same {name} in every row of an {identifier}", frame[name])
+            for i in np.flatnonzero(changed)[:1]:
+                first, row = firsts[name].iloc[codes[i]], firsts.index[codes[i]]
+                expected = f"expected the same {name} in every row of an {identifier}, {first} as in row {row}"
+                refuse(changed, expected, frame[name])
     sequences, lengths = _pad(values[order], codes[order])
     return Samples("a long table", sequences, lengths, firsts[target], firsts.get(SPLIT), columns)
 
@@ -389,7 +392,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _require(frame: pd.DataFrame, name: str) -> None:
     if name not in frame:
-        raise ValueError(f"expected a column {name}, received {', '.join(frame.columns)}")
+        raise ValueError(f"expected a column {name}, received {', '.join(frame.columns)}, row 1")
 
 
 def _refuse_item(faulty: np.ndarray, sequences: np.ndarray, expected: str) -> None:

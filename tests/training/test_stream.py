@@ -125,7 +125,7 @@ def test_a_fault_is_said_with_its_row(write, row):
         "expected a number in column x, received oops": fault(row, x="oops"),
         "expected a number in column x, or --impute, received nothing": fault(row, x=np.nan),
         "expected a finite number in column x, received inf": fault(row, x=np.inf),
-        "expected the same target in every row of an id, received": fault(row, target="perhaps"),
+        "expected the same target in every row of an id": fault(row, target="perhaps"),
     }
     for sentence, table in found.items():
         with pytest.raises(ValueError, match=f"^{sentence}.*, row \\d+$") as refused:

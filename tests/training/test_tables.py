@@ -221,7 +221,7 @@ def test_a_last_value_is_not_that_of_another_sequence(refusal):
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["time,x,target", "0,1,a"], "expected a column id, received time, x, target"),
+        (["time,x,target", "0,1,a"], "expected a column id, received time, x, target, row 1"),
         (["id,time,x", "a,0,1"], "expected a column target, received id, time, x"),
         (["id;time;x;target", "a;0;1;a"], "expected a column target, received id;time;x;target"),
         (["id,time,x,target", "a,0,1,a", "a,1,?,a"], "expected a number in column x, received ?, row 3"),
@@ -250,11 +250,11 @@ def test_a_last_value_is_not_that_of_another_sequence(refusal):
         ),
         (
             ["id,time,x,target", "a,0,1,a", "b,0,1,b", "a,1,2,b"],
-            "expected the same target in every row of an id, received b, row 4",
+            "expected the same target in every row of an id, a as in row 2, received b, row 4",
         ),
         (
             ["id,time,x,target,split", "a,0,1,a,train", "b,0,1,b,test", "a,1,2,a,test"],
-            "expected the same split in every row of an id, received test, row 4",
+            "expected the same split in every row of an id, train as in row 2, received test, row 4",
         ),
         (
             ["t0,target,split", "1,a,train", "1,b,dev"],
@@ -262,7 +262,10 @@ def test_a_last_value_is_not_that_of_another_sequence(refusal):
         ),
         (["id,t0,target", "a,1,a", "a,2,b"], "expected every id once, as there is no column time"),
         (wide_lines("0,0,c"), "expected at least 2 sequences of each class, received c, row 2"),
-        (["t0,target", "1,a", "2,a"], "expected at least two different targets, received only a"),
+        (
+            ["t0,target", "1,a", "2,a"],
+            "expected at least two different targets, received only a in column target of all 2 sequences, from row 2",
+        ),
         (["t0,target", "1,inf", "2,0.5"], "expected a finite value in column target, received inf, row 2"),
         (["t0,target", "1,0.1", "2,0.5"], "expected sequences for train, validation and test, received 1 for train, 0"),
         (
@@ -284,9 +287,9 @@ def test_a_fault_is_said_with_its_row_and_column(refusal, lines, sentence):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"time": "clock"}, "expected a column id, received t0, t1, target"),
-        ({"id": "name"}, "expected a column name, received t0, t1, target"),
-        ({"feature_columns": ["t0", "t2"]}, "expected a column t2, received t0, t1, target"),
+        ({"time": "clock"}, "expected a column id, received t0, t1, target, row 1"),
+        ({"id": "name"}, "expected a column name, received t0, t1, target, row 1"),
+        ({"feature_columns": ["t0", "t2"]}, "expected a column t2, received t0, t1, target, row 1"),
         ({"feature_columns": ["t0", "target"]}, "expected features other than the target, received target"),
         ({"task": "regression"}, "expected a number in column target for a regression, received a, row 2"),
     ],
