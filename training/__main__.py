@@ -133,24 +133,35 @@ def fit(
 
 
 @cli.command()
-def evaluate(run: RunFolder) -> None:
-    """Judge a run on the test part of its data, and write metrics.json."""
+def evaluate(
+    run: RunFolder,
+    twin: Annotated[
+        bool, typer.Option("--twin/--no-twin", help="Fit the plain LSTM of the same size too, to compare with.")
+    ] = True,
+) -> None:
+    """Judge a run on the test part of its data, and write metrics.json and, with pictures, report.html."""
+    from training import words
     from training.evaluate import evaluate as evaluate_run
+    from training.runs import REPORT_FILE
+    from training.sections import quality_table
 
     try:
-        metrics = evaluate_run(run)
+        metrics = evaluate_run(run, twin=twin)
     except (ValueError, OSError) as error:
         fail(error)
-    quality = metrics.quality
-    table = Table("seed", quality.metric, "top weight on the true step", "mean weight there")
-    for seed, value in quality.seeds.items():
-        on_step = (metrics.attention_on_step or {}).get(seed)
-        weights = (f"{on_step['top']:.1%}", f"{on_step['mean_weight']:.2f}") if on_step else ("", "")
-        table.add_row(str(seed), f"{value:.4f}", *weights)
+    quality, beside = metrics.quality, quality_table(metrics.quality)
+    table = Table(*beside.header)
+    for row in beside.rows:
+        table.add_row(*row)
     console.print(table)
-    if metrics.faithfulness is not None:
-        console.print(f"weights as an explanation: {metrics.faithfulness.verdict}")
-    console.print(f"mean {quality.mean:.4f} ± {quality.spread:.4f}. Next: export {run} --name NAME", soft_wrap=True)
+    said = [words.beside_twin(quality), words.calibration(quality)]
+    said += [words.verdict(metrics.faithfulness)] if metrics.faithfulness else []
+    for sentence in filter(None, said):
+        console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+    mean, spread = (words.number(value, quality.metric) for value in (quality.mean, quality.spread))
+    console.print(
+        f"mean {mean} ± {spread}. Report: {run / REPORT_FILE}. Next: export {run} --name NAME", soft_wrap=True
+    )
 
 
 @cli.command()

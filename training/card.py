@@ -1,8 +1,10 @@
 """The model card: model.json in words, written beside it."""
 
-from service.manifest import Faithfulness, Manifest
+from service.manifest import Faithfulness, Manifest, Task
+from training import words
 
 CARD_FILE = "README.md"
+NOT_TESTED = "May the weights be believed? Not tested."
 
 
 def card(manifest: Manifest) -> str:
@@ -45,14 +47,15 @@ def _quality(manifest: Manifest) -> str:
     quality = manifest.quality
     if quality is None:
         return "## Quality\n\nNot measured: this model was brought, not trained here."
-    seeds = ", ".join(f"{value:.4f}" for value in quality.seeds.values())
-    text = f"{quality.metric} on {quality.samples} test sequences: **{quality.published:.4f}**."
-    if len(quality.seeds) > 1:
-        text += (
-            f"\n\nOver {len(quality.seeds)} trainings that differ in the seed alone: mean {quality.mean:.4f}, standard "
-            f"deviation {quality.spread:.4f} ({seeds}). The one published had the lowest validation loss."
-        )
-    return f"## Quality\n\n{text}"
+    figure = words.number(quality.published, quality.metric)
+    paragraphs = [
+        f"{quality.metric} on {quality.samples} test sequences: **{figure}**.",
+        words.over_seeds(quality),
+        words.beside_twin(quality),
+        words.beside_baseline(quality),
+        words.calibration(quality),
+    ]
+    return "\n\n".join(["## Quality", *filter(None, paragraphs)])
 
 
 def _attention(manifest: Manifest) -> str:
@@ -60,7 +63,7 @@ def _attention(manifest: Manifest) -> str:
     if attention is None:
         return "## Attention\n\nNone: the service answers `null` in the place of weights."
     if attention.position == "custom":
-        return f"## Attention\n\nThe model's own, over {' and '.join(attention.axes)}.\n\n{_faithfulness(None)}"
+        return f"## Attention\n\nThe model's own, over {' and '.join(attention.axes)}.\n\n{NOT_TESTED}"
     over = "step and feature" if "feature" in attention.axes else "step"
     text = f"{attention.kind}, {attention.position} the LSTM, one weight for each {over}."
     on_step = manifest.training.attention_on_step if manifest.training else None
@@ -69,26 +72,13 @@ def _attention(manifest: Manifest) -> str:
             f"\n\nThe step that decides is known here: the largest weight is on it for {on_step['top']:.1%} of the "
             f"test sequences, and its mean weight is {on_step['mean_weight']:.2f}."
         )
-    return f"## Attention\n\n{text}\n\n{_faithfulness(manifest.faithfulness)}"
+    return f"## Attention\n\n{text}\n\n{_faithfulness(manifest.faithfulness, manifest.task)}"
 
 
-def _faithfulness(found: Faithfulness | None) -> str:
+def _faithfulness(found: Faithfulness | None, task: Task) -> str:
     if found is None:
-        return "May the weights be believed? Not tested."
-    sentence = {
-        "supported": "**The weights are supported as an explanation.**",
-        "weak": "**The weights are a weak explanation.**",
-        "no better than random": "**These weights do no better than random as an explanation.**",
-    }[found.verdict]
-    correlation = "not defined" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
-    return (
-        f"May the weights be believed? {sentence} Put to the test on {found.samples} test sequences: without the "
-        f"heaviest steps the prediction drops by {found.comprehensiveness:.2f}, without as many at random by "
-        f"{found.random_comprehensiveness:.2f}, without those whose single removal changes most by "
-        f"{found.occlusion_comprehensiveness:.2f}; with the heaviest steps alone it drops by {found.sufficiency:.2f}, "
-        f"with as many at random by {found.random_sufficiency:.2f}. Rank correlation of the weights with what removing "
-        f"each step alone changes: {correlation}."
-    )
+        return NOT_TESTED
+    return f"May the weights be believed? **{words.verdict(found)}** {words.evidence(found, task)}"
 
 
 def _origin(manifest: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""Judges a run on the test part, which nothing before this has seen, into RUN/metrics.json."""
+"""Judges a run on the test part, which nothing before this has seen, into RUN/metrics.json and RUN/report.html."""
 
 from pathlib import Path
 from typing import Self
@@ -7,18 +7,21 @@ import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from service.explanations import faithfulness
-from service.manifest import Faithfulness, Quality
+from service.explanations.faithfulness import Measured, summarize
+from service.manifest import Baseline, Faithfulness, Quality, Twin
+from training import baselines, explain, quality, sections
+from training.batches import feed
 from training.datasets import Data
 from training.fit import Run
-from training.models import Scaling
-from training.runs import METRICS_FILE
+from training.quality import METRICS, Bin
+from training.report import Section, report
+from training.runs import METRICS_FILE, REPORT_FILE
 
-TESTED = 200  # sequences put to the faithfulness test; each takes 120 runs and one for each step
+Outputs = dict[str, np.ndarray]
 
 
 class Metrics(BaseModel):
-    """metrics.json."""
+    """metrics.json; but for the quality over seeds, of the chosen seed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +29,13 @@ class Metrics(BaseModel):
     attention_on_step: dict[int, dict[str, float]] | None
     """By seed, where the true step is known: how often the top weight is on it (`top`), and its mean weight."""
     faithfulness: Faithfulness | None
-    """Of the chosen seed; None from a model without attention."""
+    """None from a model without attention."""
+    confusion: list[list[int]] | None = None
+    """Of classes: counts, `(true class, predicted class)`."""
+    calibration: list[Bin] | None = None
+    """Of classes."""
+    profile: list[float] | None = None
+    """Mean weights by step or, where lengths differ, by tenth of a sequence."""
 
     @classmethod
     def read(cls, run: Path) -> Self:
@@ -34,85 +43,112 @@ class Metrics(BaseModel):
         return cls.model_validate_json((run / METRICS_FILE).read_bytes())
 
 
-def evaluate(folder: Path) -> Metrics:
-    """Judges every seed of the run in `folder`, and writes metrics.json there."""
+def evaluate(folder: Path, *, twin: bool = True) -> Metrics:
+    """Judges every seed of the run in `folder`, and writes the report and the metrics there.
+
+    Args:
+        twin: whether to fit the plain LSTM of the same size, in `folder/twin`, and judge it beside a model with
+            attention.
+
+    Raises:
+        OSError: the folder holds no run.
+        ValueError: a model of the run or its data are not what they were.
+    """
     run = Run.read(folder)
     data = run.load_data()
-    scores: dict[int, float] = {}
-    on_step: dict[int, dict[str, float]] = {}
-    judged = None
-    for seed in run.validation_loss:
-        model = run.load_model(folder, seed)
-        outputs = predict(model, data, run.model.variable_length)
-        scores[seed] = score(outputs["prediction"], data)
-        if data.step is not None and "attention" in outputs:
-            on_step[seed] = weight_on_step(outputs["attention"], data.step)
-        if seed == run.chosen and "attention" in outputs:
-            judged = judge_attention(model, data, outputs["attention"], run.model.variable_length)
-    values = list(scores.values())
-    quality = Quality(
-        metric="rmse" if data.task == "regression" else "accuracy",
-        samples=len(data.test),
-        published=scores[run.chosen],
-        seeds=scores,
-        mean=float(np.mean(values)),
-        spread=float(np.std(values)),
+    marks, on_step, outputs = judge_seeds(run, folder, data)
+    prediction, attention = outputs["prediction"], outputs.get("attention")
+    bins = quality.calibration(prediction, data.test.targets, data.task) if data.labels else None
+    measured: list[Measured] = []
+    if attention is not None:
+        model = run.load_model(folder, run.chosen)
+        measured = explain.put_to_the_test(model, data, attention, run.model)
+    metrics = Metrics(
+        quality=judge_quality(run, folder, data, marks, bins, twin=twin),
+        attention_on_step=on_step or None,
+        faithfulness=summarize(measured) if measured else None,
+        confusion=confusion(prediction, data) if data.labels else None,
+        calibration=bins,
+        profile=explain.profile(attention, data.test.lengths).tolist() if attention is not None else None,
     )
-    metrics = Metrics(quality=quality, attention_on_step=on_step or None, faithfulness=judged)
+    parts = report_sections(run, data, metrics, outputs, measured)
+    (folder / REPORT_FILE).write_text(report(f"{folder.resolve().name}: how good it is, and why", parts))
     (folder / METRICS_FILE).write_text(metrics.model_dump_json(indent=1) + "\n")
     return metrics
 
 
-def predict(model: keras.Model, data: Data, variable_length: bool) -> dict[str, np.ndarray]:
+def judge_seeds(
+    run: Run, folder: Path, data: Data
+) -> tuple[dict[int, np.ndarray], dict[int, dict[str, float]], Outputs]:
+    """Marks of the test samples by seed, weights on the true step by seed, and the outputs of the chosen seed."""
+    marks: dict[int, np.ndarray] = {}
+    on_step: dict[int, dict[str, float]] = {}
+    chosen: Outputs = {}
+    for seed in run.validation_loss:
+        outputs = predict(run.load_model(folder, seed), data, run.model.variable_length)
+        marks[seed] = quality.marks(outputs["prediction"], data.test.targets, data.task)
+        if data.step is not None and "attention" in outputs:
+            on_step[seed] = explain.weight_on_step(outputs["attention"], data.step)
+        if seed == run.chosen:
+            chosen = outputs
+    return marks, on_step, chosen
+
+
+def predict(model: keras.Model, data: Data, variable_length: bool) -> Outputs:
     """The model's outputs for the test part, by name."""
-    outputs: dict[str, np.ndarray] = model.predict(data.test.inputs(variable_length), batch_size=256, verbose=0)
+    outputs: Outputs = model.predict(feed(data.test, variable_length, 256)[0], batch_size=256, verbose=0)
     return outputs
 
 
-def judge_attention(model: keras.Model, data: Data, attention: np.ndarray, variable_length: bool) -> Faithfulness:
-    """Puts the weights of the first test sequences to the test.
+def judge_quality(
+    run: Run, folder: Path, data: Data, marks: dict[int, np.ndarray], bins: list[Bin] | None, *, twin: bool
+) -> Quality:
+    """The quality over seeds, beside an answer without a model and the plain LSTM.
 
     Args:
-        attention: `(sample, time)` or `(sample, time, feature)`, of the whole test part.
+        marks: of the test samples by seed, `(sample,)`.
+        bins: of confidence, where there are classes.
     """
-    scaling = Scaling.learn(data.train.sequences, data.train.lengths, data.train.targets, data.task)
-    measured = []
-    for i, length in enumerate(data.test.lengths[:TESTED]):
-        weights = attention[i, :length] if attention.ndim == 2 else attention[i, :length].mean(axis=1)
-
-        def run(sequences: np.ndarray, length: int = length) -> np.ndarray:
-            padded = np.zeros((len(sequences), data.time, sequences.shape[2]), np.float32)
-            padded[:, :length] = sequences
-            inputs = {"sequences": padded} | (
-                {"lengths": np.full(len(sequences), length, np.int32)} if variable_length else {}
-            )
-            return np.asarray(model(inputs)["prediction"])
-
-        measured.append(
-            faithfulness.measure(
-                run,
-                data.test.sequences[i, :length],
-                weights,
-                np.array(scaling.mean, np.float32),
-                data.task,
-                unit=scaling.target_variance**0.5,
-                seed=i,
-            )
-        )
-    return faithfulness.summarize(measured)
+    metric = METRICS[data.task]
+    name, answer = baselines.trivial(data)
+    value = quality.score(quality.marks(answer, data.test.targets, data.task), metric)
+    plain: Twin | None = None
+    if twin and run.model.position != "none":
+        fitted = baselines.fit_twin(run, folder)
+        of_twin, _, _ = judge_seeds(fitted, folder / baselines.TWIN_FOLDER, data)
+        plain = quality.compare(metric, marks, of_twin)
+    error = quality.calibration_error(bins) if bins else None
+    return quality.summarize(metric, marks, run.chosen).model_copy(
+        update={"baseline": Baseline(name=name, value=value), "twin": plain, "calibration_error": error}
+    )
 
 
-def score(prediction: np.ndarray, data: Data) -> float:
-    """Accuracy, or root mean squared error for regression, of `prediction (sample, 1 or classes)`."""
-    from sklearn.metrics import accuracy_score, root_mean_squared_error
+def confusion(prediction: np.ndarray, data: Data) -> list[list[int]]:
+    """Counts `(true class, predicted class)` of the test samples."""
+    from sklearn.metrics import confusion_matrix
 
-    if data.task == "regression":
-        return float(root_mean_squared_error(data.test.targets, prediction[:, 0]))
-    classes = prediction[:, 0] >= 0.5 if data.task == "binary" else prediction.argmax(axis=1)
-    return float(accuracy_score(data.test.targets, classes))
+    found = quality.classes_of(prediction, data.task)
+    counts: list[list[int]] = confusion_matrix(data.test.targets, found, labels=range(len(data.labels))).tolist()
+    return counts
 
 
-def weight_on_step(attention: np.ndarray, step: int) -> dict[str, float]:
-    """How much of the attention `(sample, time)` or `(sample, time, feature)` lies on one step."""
-    weights = attention if attention.ndim == 2 else attention.mean(axis=2)
-    return {"top": float((weights.argmax(axis=1) == step).mean()), "mean_weight": float(weights[:, step].mean())}
+def report_sections(
+    run: Run,
+    data: Data,
+    metrics: Metrics,
+    outputs: Outputs,
+    measured: list[Measured],
+) -> list[Section]:
+    """The report from its beginning to its end."""
+    no_twin = "This is a plain LSTM." if run.model.position == "none" else "Not compared with a plain LSTM (--no-twin)."
+    found = [
+        sections.in_short(metrics.quality, metrics.faithfulness, no_twin),
+        sections.mistakes(data, outputs["prediction"], metrics.confusion, metrics.calibration),
+    ]
+    if metrics.profile and metrics.faithfulness:
+        same_length = data.test.lengths.min() == data.test.lengths.max()
+        shown = sections.examples(*explain.examples(data, outputs), data)
+        found.append(sections.attention(metrics.profile, same_length, metrics.attention_on_step, shown))
+        found.append(sections.faithfulness(metrics.faithfulness, measured, data.task))
+    settings = {**run.model.model_dump(), **run.fit.model_dump(), "seed": run.chosen}
+    return [*found, sections.settings(data, settings)]

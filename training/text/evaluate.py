@@ -1,7 +1,7 @@
 """Judges an encoder-decoder on the test part, into RUN/metrics.json and RUN/report.html."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -141,18 +141,20 @@ def put_to_the_test(model: EncoderDecoder, vocabulary: Vocabulary, texts: Texts,
     ids, lengths = encode(texts.sources, vocabulary.input)
     written, attention = ([row for batch in answers[name] for row in batch] for name in ("prediction", "attention"))
     measured = []
+
+    @tf.function(reduce_retracing=True)
+    def next_character(*inputs: Any) -> Any:
+        logits = model(dict(zip(("sources", "lengths", "answers"), inputs, strict=True)))
+        return tf.nn.softmax(logits[:, -1])
+
     for i, row in enumerate(np.linspace(0, len(ids) - 1, min(TESTED, len(ids))).astype(int)):
         length = int(lengths[row])
         place = i % max(1, len(decode(written[row][None], vocabulary.output)[0]))
         so_far = np.insert(written[row][:place], 0, START)
 
         def run(sequences: np.ndarray, so_far: np.ndarray = so_far, length: int = length) -> np.ndarray:
-            inputs = {
-                "sources": sequences[:, :, 0].astype(np.int32),
-                "lengths": np.full(len(sequences), length, np.int32),
-                "answers": np.tile(so_far, (len(sequences), 1)).astype(np.int32),
-            }
-            return tf.nn.softmax(model(inputs)[:, -1]).numpy()
+            sources, lengths = sequences[:, :, 0].astype(np.int32), np.full(len(sequences), length, np.int32)
+            return next_character(sources, lengths, np.tile(so_far, (len(sequences), 1)).astype(np.int32)).numpy()
 
         sequence, weights = ids[row, :length, None].astype(np.float32), attention[row][place, :length]
         unknown = np.array([UNKNOWN], np.float32)
