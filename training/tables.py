@@ -191,11 +191,8 @@ def read_series(path: Path, options: TableOptions) -> tuple[Samples, np.ndarray 
     time = options.time or "time"
     identifier = options.id or "id"
     has_id = options.id is not None or identifier in frame
-    required = [time, options.target] + [identifier] * has_id
-    _check_columns(frame, required, identifier)
-    columns = _feature_columns(frame, options, {*required, SPLIT})
-    if options.target not in columns:
-        columns = [options.target, *columns]
+    _check_columns(frame, [time] + [identifier] * has_id, identifier)
+    columns = _feature_columns(frame, options, {identifier, time, SPLIT})
     values = _values(frame, columns, options.impute)
     codes, order = _series(frame, identifier if has_id else None, time)
     sequences, lengths = _pad(values[order], codes[order])
@@ -263,17 +260,22 @@ def _check_columns(frame: pd.DataFrame, required: list[str], identifier: str) ->
 
 
 def _feature_columns(frame: pd.DataFrame, options: TableOptions, others: set[str]) -> list[str]:
-    """The columns asked for, or all with at least one number; a column of nothing but text is left out."""
-    if options.feature_columns is None:
+    """The columns asked for, or all with at least one number; a column of nothing but text is left out.
+
+    What is forecast is always one of them.
+    """
+    names = options.feature_columns
+    if names is None:
         names = [name for name in frame.columns if name not in others and not is_text(frame[name])]
-        if not names:
-            raise ValueError(f"expected a column of numbers, received columns {', '.join(frame.columns)}")
-        return names
-    for name in options.feature_columns:
+    if options.forecast is not None and options.target not in names:
+        names = [options.target, *names]
+    if not names:
+        raise ValueError(f"expected a column of numbers, received columns {', '.join(frame.columns)}")
+    for name in names:
         _require(frame, name)
         if name == options.target and options.forecast is None:
             raise ValueError(f"expected features other than the target, received {name}")
-    return options.feature_columns
+    return names
 
 
 def _values(frame: pd.DataFrame, names: list[str], impute: Impute) -> np.ndarray:
