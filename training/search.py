@@ -100,7 +100,8 @@ def search(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SEARCH_FILE).write_text(Tries(budget=budget, tries=tries).model_dump_json(indent=1) + "\n")
     Console().print(table(tries, data))
-    console.print(f"{len(tries)} configurations tried in {time.monotonic() - began:.0f} s; now fitting the best")
+    plural = "s" * (len(tries) > 1)
+    console.print(f"{len(tries)} configuration{plural} tried in {time.monotonic() - began:.0f} s; now fitting the best")
     return tries[0].model
 
 

@@ -3,9 +3,11 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from service.manifest import Manifest
+from training import options, search
 from training.__main__ import cli
 
 
@@ -97,9 +99,63 @@ def test_evaluating_a_folder_that_is_not_a_run_is_refused(command, tmp_path):
     assert "run.json" in failed(command("evaluate", tmp_path))
 
 
-def test_exporting_a_run_before_it_is_evaluated_is_refused(command, fitted_run, tmp_path):
-    assert "metrics.json" in failed(command("export", fitted_run, "--name", "tiny", "--models", tmp_path))
-    assert list(tmp_path.iterdir()) == []
+def test_options_of_fit_may_stand_in_a_file_and_the_command_line_wins(command, monkeypatch, tmp_path):
+    monkeypatch.setattr(search, "PLAN", [{"position": "after", "score": "cosine"}])
+    lines = ["n = 50", "units = 3", "epochs = 1", "per_feature = true", "score = 'dot'", "search = '1m'"]
+    (tmp_path / "my.toml").write_text("\n".join(lines))
+    run = tmp_path / "run"
+    said = succeeded(command("fit", "planted", "--config", tmp_path / "my.toml", "--units", 4, "--out", run))
+    assert "1 configuration tried in " in said
+    written = json.loads((run / "run.json").read_text())
+    assert (written["data_options"], written["fit"]["epochs"]) == ({"n": 50}, 1)
+    model = written["model"]
+    assert (model["units"], model["per_feature"], model["score"]) == (4, True, "dot")  # given, and not searched
+    assert model["position"] == "after"
+    assert json.loads((run / "search.json").read_text())["tries"][0]["model"] == model
+
+
+def test_a_file_of_options_names_the_columns_of_a_table(command, tmp_path):
+    lines = ["plant,hour,load,wind,note", *(f"p{i % 2},{i},{i}.5,{-i},{i}" for i in range(60))]
+    (tmp_path / "load.csv").write_text("\n".join(lines))
+    text = "id = 'plant'\ntime = 'hour'\ntarget = 'load'\nfeature_columns = ['wind']\nhorizon = 2\nwindow = 3\n"
+    (tmp_path / "my.toml").write_text(text + "units = 1\nepochs = 1\n")
+    run = tmp_path / "run"
+    said = succeeded(command("fit", tmp_path / "load.csv", "--config", tmp_path / "my.toml", "--out", run))
+    assert "forecast of the next 2 of load; 28 training, 4 validation, 4 test sequences of 3 steps × load, wind" in said
+    assert json.loads((run / "run.json").read_text())["data_options"]["forecast"] == {
+        "horizon": 2,
+        "window": 3,
+        "stride": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("units = 3\nunit = 3", "expected keys out of out, position, score, "),
+        ("config = 'other.toml'", "expected keys out of out, position, score, "),
+        ("units = 3.5", "Invalid value for '--units': "),
+        ("score = 'cosinus'", "Invalid value for '--score': "),
+        ("units: 3", "expected TOML, received something else in "),
+    ],
+)
+def test_a_file_of_other_options_is_refused(command, tmp_path, text, sentence):
+    (tmp_path / "my.toml").write_text(text)
+    result = command("fit", "planted", "--config", tmp_path / "my.toml", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.replace("│", " ").split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("10m", 600), ("1h", 3600), ("0.5m", 30)])
+def test_a_time_has_a_unit(text, expected):
+    assert options.seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["10", "m", "-5s", "10 minutes", "0s", ""])
+def test_a_time_without_one_is_refused(text):
+    with pytest.raises(typer.BadParameter, match=f"expected a time such as 90s, 10m or 1h, received '{text}'"):
+        options.seconds(text)
 
 
 def test_a_name_that_cannot_be_in_a_url_is_refused(command, own_file, tmp_path):
