@@ -5,6 +5,7 @@ import json
 
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -55,7 +56,7 @@ def run(table, monkeypatch):
     return run
 
 
-def test_a_table_of_ones_own_becomes_a_served_model(run, table, monkeypatch):
+def test_a_table_of_ones_own_becomes_a_served_model_by_two_commands(run, table, monkeypatch):
     columns = ["--id", "machine", "--time", "hour", "--target", "state"]
     said = run("fit", table.name, *columns, "--units", 8, "--epochs", 20, "--learning-rate", 0.02)
     assert (
@@ -69,8 +70,8 @@ def test_a_table_of_ones_own_becomes_a_served_model(run, table, monkeypatch):
     assert written["model"]["variable_length"] is True
 
     monkeypatch.chdir("/")  # the table is found again from anywhere
-    run("evaluate", folder)
-    run("export", folder, "--name", "machines", "--models", folder / "models")
+    said = run("export", folder, "--name", "machines", "--models", folder / "models")
+    assert said.startswith(f"{folder} is not evaluated yet: that comes first\n")
     manifest = Manifest.read(folder / "models" / "machines" / "1")
     assert (manifest.features, manifest.labels) == (["temperature", "current"], ["as new", "worn"])
     assert manifest.quality.samples == 32
@@ -84,6 +85,47 @@ def test_a_table_of_ones_own_becomes_a_served_model(run, table, monkeypatch):
         answer = httpx.post(f"{running.url}/predict", json={"sequences": sequences}).raise_for_status().json()
     assert np.mean([found == state for found, state in zip(answer["labels"], states, strict=True)]) > 0.95
     assert [len(weights) for weights in answer["attention"]] == [len(steps) for steps in sequences]
+
+
+def load(hours):
+    """A load with a daily wave, and the wind, which says nothing about it; `(hours, 2)`."""
+    random = np.random.default_rng(0)
+    wave = 500 + 100 * np.sin(np.arange(hours) * 2 * np.pi / 24)
+    return np.stack([wave + random.normal(0, 5, hours), random.normal(8, 3, hours)], axis=1)
+
+
+def test_a_series_of_ones_own_becomes_a_served_forecast_by_two_commands(run, table):
+    hours = pd.date_range("2026-01-01", periods=600, freq="h")
+    frame = pd.DataFrame(load(600), columns=["load", "wind"]).assign(hour=hours)
+    frame.to_parquet(table.parent / "power.parquet")
+    (table.parent / "power.toml").write_text(
+        'time = "hour"\ntarget = "load"\nhorizon = 6\nwindow = 24\nstride = 2\n'
+        "units = 16\nepochs = 12\nlearning_rate = 0.02\nbatch_size = 16\n"
+    )
+    said = run("fit", "power.parquet", "--config", "power.toml", "--position", "after", "--score", "additive")
+    assert (
+        "power: forecast of the next 6 of load; 166 training, 46 validation, 46 test sequences of 24 steps × load, wind"
+    ) in said
+    run("export", "runs/power-after", "--name", "power", "--models", "power")
+    manifest = Manifest.read(table.parent / "power" / "power" / "1")
+    assert (manifest.task, manifest.horizon, manifest.features) == ("forecast", 6, ["load", "wind"])
+    assert [len(example.target) for example in manifest.examples] == [6, 6]
+    assert manifest.quality.metric == "rmse"
+    assert manifest.training.data == "power.parquet (a long table, split by time)"
+
+    later = load(800)[600:]
+    windows = [later[start : start + 24] for start in range(0, 160, 10)]
+    following = np.array([later[start + 24 : start + 30, 0] for start in range(0, 160, 10)])
+    with serving(models=table.parent / "power") as running:
+        body = {"sequences": [window.tolist() for window in windows]}
+        answer = httpx.post(f"{running.url}/predict", json=body).raise_for_status().json()
+    predictions = np.array(answer["predictions"])
+    assert predictions.shape == (16, 6)
+    assert "labels" not in answer
+    assert [len(weights) for weights in answer["attention"]] == [24] * 16
+    copied = np.array([window[-1:, 0] for window in windows])
+    errors = [np.sqrt(np.mean((forecast - following) ** 2)) for forecast in (predictions, copied)]
+    assert errors[0] < 0.5 * errors[1]
 
 
 def test_what_is_fitted_is_what_evaluate_and_export_load_again(run, table):
@@ -106,7 +148,7 @@ def test_what_is_fitted_is_what_evaluate_and_export_load_again(run, table):
     ("arguments", "sentence"),
     [
         (["machines.csv"], "expected a column target, received machine, hour, place, temperature, current, state"),
-        (["machines.xlsx"], "expected a built-in data set (planted, italy-power, japanese-vowels) or a .csv, "),
+        (["machines.xlsx"], "expected a built-in data set (planted, italy-power, "),
         (["nothing.csv"], "No such file or directory: '"),
         (["machines.csv", "--n", "5"], "expected --n with planted only, received machines.csv"),
         (["planted", "--impute", "last"], "expected --impute with a table of your own only, received planted"),

@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from service.manifest import Attention, Lengths, Manifest
+from service.repository import load
 from training.datasets import planted
 from training.evaluate import Metrics, evaluate
 from training.export import ExportError
@@ -249,6 +250,14 @@ def test_a_declaration_that_does_not_fit_the_model_is_refused(own_model, tmp_pat
 def test_several_outputs_of_a_task_that_has_one_are_refused(own_model, tmp_path, activation, task):
     with pytest.raises(ExportError, match=f"expected 1 output for a {task} task, received 3"):
         publish_model(own_model(outputs=3, activation=activation), "own", tmp_path)
+
+
+def test_several_values_are_a_forecast_where_that_is_said(own_model, tmp_path):
+    folder = publish_model(own_model(outputs=3, activation="linear"), "own", tmp_path, task="forecast")
+    manifest = Manifest.read(folder)
+    assert (manifest.task, manifest.horizon, manifest.outputs, manifest.labels) == ("forecast", 3, 3, [])
+    assert "| answers | the next 3 values |" in (folder / "README.md").read_text()
+    assert load(folder, "cpu", 1).manifest == manifest  # as the service does
 
 
 @pytest.mark.parametrize(
