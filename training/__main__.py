@@ -41,6 +41,7 @@ def fit(
     units: options.Units = None,
     layers: options.Layers = None,
     bidirectional: options.Bidirectional = False,
+    scaling: options.Scaling = None,
     dropout: options.Dropout = None,
     input_noise: options.InputNoise = None,
     block_noise: options.BlockNoise = None,
@@ -110,6 +111,7 @@ def fit(
         units=units,
         layers=layers,
         bidirectional=bidirectional or None,
+        scaling=scaling,
         dropout=dropout,
         input_noise=input_noise,
         block_noise=block_noise,
@@ -158,9 +160,10 @@ def evaluate(
     said += [words.verdict(metrics.faithfulness)] if metrics.faithfulness else []
     for sentence in filter(None, said):
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)
-    mean, spread = (words.number(value, quality.metric) for value in (quality.mean, quality.spread))
+    mean = words.number(quality.mean, quality.metric)
+    spread = f" ± {words.number(quality.spread, quality.metric)}" if len(quality.seeds) > 1 else ""
     console.print(
-        f"mean {mean} ± {spread}. Report: {run / REPORT_FILE}. Next: export {run} --name NAME", soft_wrap=True
+        f"mean {mean}{spread}. Report: {run / REPORT_FILE}. Next: export {run} --name NAME", soft_wrap=True
     )
 
 

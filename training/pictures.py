@@ -13,6 +13,8 @@ WIDTH, HEIGHT = 320, 220
 STRONG, SECOND, WEAK = "#1c64f2", "#d9730d", "#8593a3"  # told apart without red and green
 POINTS = 1000  # of a scatter plot; more only make the file large
 WRITTEN = 15  # classes up to which a confusion matrix has its counts written in
+AXIS = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "titlePadding": 14}
+CONFIG = {**charts.CONFIG, "axis": {**charts.CONFIG["axis"], **AXIS}}
 
 
 def confusion(counts: np.ndarray, labels: list[str]) -> dict[str, Any]:
@@ -24,8 +26,8 @@ def confusion(counts: np.ndarray, labels: list[str]) -> dict[str, Any]:
         for j, said in enumerate(labels)
     ]
     axis = {"labelLimit": 110, "domain": False, "ticks": False}
-    across = {**axis, "labelAngle": -90} if len(labels) > 3 else {**axis, "labelAngle": 0, "labelLimit": 100}
-    side = 300 if len(labels) > 3 else 110 * len(labels)
+    across = {**axis, "labelAngle": -90} if len(labels) > 3 else {**axis, "labelAngle": 0}
+    side = 300 if len(labels) > 3 else 130 * len(labels)
     heat = {
         "mark": "rect",
         "encoding": {
@@ -134,7 +136,11 @@ def profile(weights: np.ndarray, unit: str, importance: np.ndarray | None = None
             "y2": {"datum": 0},
         },
     }
-    dashed = {"strokeDash": [4, 3], "color": charts.INK} if importance is None else {"color": SECOND, "point": True}
+    dashed = (
+        {"strokeDash": [4, 3], "color": charts.INK}
+        if importance is None
+        else {"color": SECOND, "point": {"color": SECOND}}
+    )
     line = {
         "mark": {"type": "line", **dashed},
         "encoding": {"x": {"field": "step", **x}, "y": {"field": "compared", **y}},
@@ -166,7 +172,7 @@ def deletion(found: Deletion) -> dict[str, Any]:
                 "field": "removed",
                 "type": "nominal",
                 "scale": {"domain": list(orders), "range": [STRONG, SECOND, WEAK]},
-                "legend": {"orient": "top", "title": None, "labelFontSize": 12},
+                "legend": {"orient": "top", "title": None, "labelFontSize": 12, "columnPadding": 24},
             },
         },
     )
@@ -177,14 +183,11 @@ def example(explanation: Explanation, index: int) -> dict[str, Any]:
     definition = charts.explanation_chart(explanation, index)
     del definition["title"]
     panels = [{**panel, "width": WIDTH} for panel in definition["vconcat"]]
-    return {**definition, "vconcat": panels}
+    return {**definition, "config": CONFIG, "vconcat": panels}
 
 
 def _chart(**parts: Any) -> dict[str, Any]:
-    axis = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
-    config = {**charts.CONFIG, "axis": {**charts.CONFIG["axis"], **axis}}
-    size = {"width": WIDTH, "height": HEIGHT}
-    return {"$schema": charts.SCHEMA, "config": config, "padding": 8} | size | parts
+    return {"$schema": charts.SCHEMA, "config": CONFIG, "padding": 8, "width": WIDTH, "height": HEIGHT} | parts
 
 
 def _diagonal(ends: list[float], x: str, y: str) -> dict[str, Any]:

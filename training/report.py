@@ -1,8 +1,5 @@
 """A report as one HTML file that needs nothing else: no script, no network, its pictures inline."""
 
-import itertools
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -31,7 +28,13 @@ td:first-child { min-width: 9em }
 figure { margin: 0; min-width: 0 }
 figcaption { color: var(--faint); font-size: .9rem; margin: 0 0 6px; overflow-wrap: anywhere }
 figure svg { display: block; width: auto; max-width: 100%; height: auto; background: #fff; border-radius: 6px }
-@media (max-width: 500px) { main { padding: 8px } section { padding: 14px } }
+@media (max-width: 500px) {
+  main { padding: 8px }
+  section { padding: 14px }
+  table { font-size: .82rem }
+  th, td { padding-right: 10px }
+  td:first-child { min-width: 7em }
+}
 """
 
 
@@ -67,8 +70,7 @@ class Section:
 
 def report(title: str, sections: list[Section]) -> str:
     """The report as HTML."""
-    names = (f"p{i}-" for i in itertools.count())
-    body = "\n".join(_section(section, names) for section in sections)
+    body = "\n".join(map(_section, sections))
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -77,10 +79,10 @@ def report(title: str, sections: list[Section]) -> str:
     )
 
 
-def _section(section: Section, names: Iterator[str]) -> str:
+def _section(section: Section) -> str:
     paragraphs = [f"<p>{escape(text)}</p>" for text in section.text.split("\n\n") if text]
     table = [_table(section.table)] if section.table else []
-    figures = "\n".join(_figure(picture, next(names)) for picture in section.pictures)
+    figures = "\n".join(map(_figure, section.pictures))
     pictures = [f'<div class="pictures">\n{figures}\n</div>'] if figures else []
     return "\n".join(["<section>", f"<h2>{escape(section.heading)}</h2>", *paragraphs, *table, *pictures, "</section>"])
 
@@ -91,8 +93,6 @@ def _table(table: Table) -> str:
     return f'<div class="table"><table>\n<tr>{head}</tr>\n{rows}\n</table></div>'
 
 
-def _figure(picture: Picture, name: str) -> str:
-    """The picture with its caption; the ids in it begin with `name`, because those of all pictures share one page."""
-    svg = charts.svg(picture.definition)
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}", svg)
-    return f"<figure>\n<figcaption>{escape(picture.caption)}</figcaption>\n{svg}\n</figure>"
+def _figure(picture: Picture) -> str:
+    caption = f"<figcaption>{escape(picture.caption)}</figcaption>"
+    return f"<figure>\n{caption}\n{charts.svg(picture.definition)}\n</figure>"

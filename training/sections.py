@@ -48,7 +48,7 @@ def quality_table(quality: Quality) -> Table:
     ]
     if quality.baseline:
         cells.append([quality.baseline.name, words.number(quality.baseline.value, metric), "", ""])
-    return Table(["", f"mean {metric}", "standard deviation", "95 % interval"], cells)
+    return Table(["", metric, "spread", "95 % interval"], cells)
 
 
 def mistakes(data: Data, prediction: np.ndarray, confusion: list[list[int]] | None, bins: list[Bin] | None) -> Section:
@@ -90,7 +90,11 @@ def examples(rows: np.ndarray, found: Explanation, data: Data) -> list[Picture]:
 
 def faithfulness(found: Faithfulness, measured: list[Measured], task: Task) -> Section:
     """Whether the weights may be believed as an explanation."""
-    removed = "A removed character is an unknown one" if task == "sequence" else "A removed step holds a mean"
+    removed = (
+        "A removed character is an unknown one"
+        if task == "sequence"
+        else "A removed step holds the mean of each feature"
+    )
     text = (
         f"{words.verdict(found)} {words.evidence(found, task)}\n\n{removed}. A share of the steps is rounded up; drops "
         "are means over the shares in the picture."

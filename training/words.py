@@ -3,9 +3,12 @@
 from service.manifest import Faithfulness, Interval, Quality, Task
 
 EFFECTS = {
-    "gains": ("Attention gains {metric} here", "Attention lowers the error here"),
-    "costs": ("Attention costs {metric} here", "Attention raises the error here"),
-    "no clear difference": ("Attention neither clearly gains nor clearly costs {metric} here",) * 2,
+    "gains": ("gains {metric}", "lowers the error"),
+    "costs": ("costs {metric}", "raises the error"),
+    "no clear difference": (
+        "neither clearly gains nor clearly costs {metric}",
+        "neither clearly lowers nor clearly raises the error",
+    ),
 }
 TWINS = {"exact match": "Encoder-decoder"}
 VERDICTS = {
@@ -50,7 +53,7 @@ def beside_twin(quality: Quality) -> str:
     reached = means if len(twin.seeds) > 1 else number(twin.mean, metric)
     return (
         f"{TWINS.get(metric, 'Plain LSTM')} of the same size, trained in the same way without attention: {reached}. "
-        f"{effect}: the difference is {number(quality.mean - twin.mean, metric)}, 95 % interval "
+        f"Attention {effect} here: the difference is {number(quality.mean - twin.mean, metric)}, 95 % interval "
         f"{interval(twin.difference, metric)} ({twin.difference.method})."
     )
 
