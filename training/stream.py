@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.progress import track
 
 from training.datasets import Data, Dataset, forget
+from training.frames import is_text
 from training.samples import PARTS, Samples, fill_missing
-from training.tables import SPLIT, TableOptions, assign, check_unchanged, has_missing, is_text, source, to_samples
+from training.tables import SPLIT, TableOptions, assign, check_unchanged, has_missing, source, to_samples
 
 BUCKET = 64_000_000  # bytes of a bucket in memory; what is made of it takes several times as much
 MOST_BUCKETS = 500  # each is an open file

@@ -16,7 +16,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.manifest import Task
-from training.datasets import BUILT_IN, Data, Dataset, blocks, pad
+from training.datasets import Data, Dataset, blocks, pad
+from training.frames import is_text, read_frame, require, times_of, values_of
 from training.samples import (
     LARGEST,
     PARTS,
@@ -27,12 +28,10 @@ from training.samples import (
     fill_missing,
     read_targets,
     refuse,
-    to_numbers,
 )
 from training.windows import ENOUGH, Windows, cut, part_rows
 
 SPLIT = "split"  # an optional column with one of PARTS in each row
-MISSING = {"", "na", "n/a", "nan", "null", "none"}  # in columns of numbers; as a target, None is a word like others
 
 
 class TableOptions(BaseModel):
@@ -173,7 +172,7 @@ def to_samples(frame: pd.DataFrame, options: TableOptions) -> Samples:
     required = [identifier] * (is_long or options.id is not None) + [time] * is_long + [options.target]
     _check_columns(frame, required, identifier)
     columns = _feature_columns(frame, options, {identifier, options.target, SPLIT} | ({time} if is_long else set()))
-    values = _values(frame, columns, options.impute)
+    values = values_of(frame, columns, options.impute)
     if is_long:
         return _from_long(frame, values, columns, identifier, time, options.target)
     return _from_wide(frame, values, identifier, options.target)
@@ -193,7 +192,7 @@ def read_series(path: Path, options: TableOptions) -> tuple[Samples, np.ndarray 
     has_id = options.id is not None or identifier in frame
     _check_columns(frame, [time] + [identifier] * has_id, identifier)
     columns = _feature_columns(frame, options, {identifier, time, SPLIT})
-    values = _values(frame, columns, options.impute)
+    values = values_of(frame, columns, options.impute)
     codes, order = _series(frame, identifier if has_id else None, time)
     sequences, lengths = _pad(values[order], codes[order])
     firsts = frame[~pd.Series(codes, frame.index).duplicated()]
@@ -205,53 +204,10 @@ def read_series(path: Path, options: TableOptions) -> tuple[Samples, np.ndarray 
     return samples, parts
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """The table as it is written; CSV as text. Its index is the row in the file."""
-    suffix = path.suffix.lower()
-    if suffix not in {".csv", ".parquet"}:
-        raise ValueError(
-            f"expected a built-in data set ({', '.join(BUILT_IN)}) or a .csv, .parquet or .npz file, received {path}"
-        )
-    frame = _read_csv(path) if suffix == ".csv" else _read_parquet(path)
-    frame.index = pd.RangeIndex(2, len(frame) + 2)
-    frame = frame.dropna(how="all")  # blank lines, of which many files have one at their end
-    if frame.empty:
-        raise ValueError(f"expected at least one row of data, received an empty table: {path}")
-    return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            skip_blank_lines=False,  # they count as rows
-            skipinitialspace=True,
-            encoding="utf-8-sig",  # with or without the mark that spreadsheets set
-        )
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"expected a header, received an empty file: {path}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"expected text in UTF-8, received something else in {path}: {error}") from None
-    except pd.errors.ParserError as error:
-        raise ValueError(f"expected the same number of columns in every row: {str(error).strip()}") from None
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much for row names
-        raise ValueError(f"expected {len(frame.columns)} values in every row, as in the header, received more, row 2")
-    return frame
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    frame = pd.read_parquet(path)
-    frame = frame.reset_index(drop=not any(frame.index.names))  # a named index is columns of data
-    return frame.set_axis(frame.columns.astype(str), axis=1)
-
-
 def _check_columns(frame: pd.DataFrame, required: list[str], identifier: str) -> None:
     """Holds required columns to be there, and them, ids and parts to be filled."""
     for name in required:
-        _require(frame, name)
+        require(frame, name)
     for name in (identifier, *required, SPLIT):
         if name in frame:
             refuse(frame[name].isna(), f"expected a value in column {name}", frame[name])
@@ -272,31 +228,10 @@ def _feature_columns(frame: pd.DataFrame, options: TableOptions, others: set[str
     if not names:
         raise ValueError(f"expected a column of numbers, received columns {', '.join(frame.columns)}")
     for name in names:
-        _require(frame, name)
+        require(frame, name)
         if name == options.target and options.forecast is None:
             raise ValueError(f"expected features other than the target, received {name}")
     return names
-
-
-def _values(frame: pd.DataFrame, names: list[str], impute: Impute) -> np.ndarray:
-    """The columns as numbers, `(row, column)`; NaN where a value is missing."""
-    values = np.empty((len(frame), len(names)))
-    for i, name in enumerate(names):
-        column = frame[name]
-        values[:, i] = numbers = to_numbers(column)
-        missing = column.isna()
-        if not pd.api.types.is_numeric_dtype(column):
-            missing |= column.astype("str").str.strip().str.lower().isin(MISSING)
-        refuse(np.isnan(numbers) & ~missing, f"expected a number in column {name}", column)
-        refuse(np.abs(numbers) > LARGEST, f"expected a finite number in column {name}", column)
-        if impute == "none":
-            refuse(missing, f"expected a number in column {name}, or --impute", column)
-    return values
-
-
-def is_text(column: pd.Series) -> bool:
-    """Whether a column has values, and none of them is a number."""
-    return column.notna().any() and np.isnan(to_numbers(column)).all()
 
 
 def _from_long(
@@ -318,7 +253,7 @@ def _from_long(
 
 def _series(frame: pd.DataFrame, identifier: str | None, time: str) -> tuple[np.ndarray, np.ndarray]:
     """Which sequence each row is of, from 0 in the order of their first rows; and the order of rows by it and time."""
-    times = _times(frame[time])
+    times = times_of(frame[time])
     codes = np.zeros(len(frame), np.intp) if identifier is None else pd.factorize(frame[identifier])[0]
     twice = pd.DataFrame({"id": codes, "time": times}, frame.index).duplicated()
     refuse(twice, f"expected every {time} once" + f" within an {identifier}" * (identifier is not None), frame[time])
@@ -329,17 +264,6 @@ def _pad(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Ordered rows `(row, feature)` as `(sample, time, feature)`, and lengths; `codes (row,)` says whose each is."""
     rows = np.split(values, np.flatnonzero(np.diff(codes)) + 1)  # (time_i, feature) each
     return pad(rows, max(map(len, rows)))
-
-
-def _times(column: pd.Series) -> np.ndarray:
-    """What to order by, `(row,)`: numbers, or dates where the first value is none."""
-    times = to_numbers(column)
-    if np.isnan(times[0]):
-        dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-        refuse(dates.isna(), f"expected numbers or ISO 8601 dates in column {column.name}", column)
-        return dates.to_numpy("datetime64[ns]").astype(np.int64)
-    refuse(np.isnan(times), f"expected a number in column {column.name}", column)
-    return times
 
 
 def _from_wide(frame: pd.DataFrame, values: np.ndarray, identifier: str, target: str) -> Samples:
@@ -390,11 +314,6 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         found = f"{sequences.dtype} of shape {sequences.shape}"
         raise ValueError(f"expected sequences of numbers (n, time, feature), none of them 0, received {found}")
     return arrays
-
-
-def _require(frame: pd.DataFrame, name: str) -> None:
-    if name not in frame:
-        raise ValueError(f"expected a column {name}, received {', '.join(frame.columns)}, row 1")
 
 
 def _refuse_item(faulty: np.ndarray, sequences: np.ndarray, expected: str) -> None:

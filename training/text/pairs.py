@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.manifest import END, PAD, UNKNOWN, Vocabulary
 from training.datasets import SPLIT_SEED
+from training.frames import read_frame
 from training.samples import PARTS, refuse
 from training.tables import SPLIT, fingerprint
 
