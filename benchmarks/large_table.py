@@ -1,6 +1,6 @@
 """Fits a table larger than memory, in a process of its own, and says the most memory that took.
 
-    python benchmarks/large_table.py --gigabytes 5 --folder /tmp/large
+    python -m benchmarks.large_table --gigabytes 5 --folder /tmp/large
 
 Rows come as a log has them: 2,500 machines at a time, hour after hour, so that the rows of one lie far apart and in two
 row groups. One hour, the same for all, holds the answer. The size is that in memory: 13 columns of 8 bytes.

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training import stream
-from training.batches import Batches, feed, shuffled
+from training import batches, stream
+from training.batches import feed, shuffled
 from training.datasets import Dataset, planted
 from training.fit import FitConfig, Run, fit, load
 from training.models import ModelConfig, Scaling
@@ -125,7 +125,7 @@ def test_a_fault_is_said_with_its_row(write, row):
         "expected a number in column x, received oops": fault(row, x="oops"),
         "expected a number in column x, or --impute, received nothing": fault(row, x=np.nan),
         "expected a finite number in column x, received inf": fault(row, x=np.inf),
-        "expected the same target in every row of an id": fault(row, target="perhaps"),
+        "expected the same target in every row of each id": fault(row, target="perhaps"),
     }
     for sentence, table in found.items():
         with pytest.raises(ValueError, match=f"^{sentence}.*, row \\d+$") as refused:
@@ -133,7 +133,7 @@ def test_a_fault_is_said_with_its_row(write, row):
         if "same target" not in sentence:  # which of the rows of an id is the odd one, nobody can tell
             assert refused.value.args[0].endswith(f", row {row}")
     table, last = twice(row)
-    with pytest.raises(ValueError, match=f"^expected every time once within an id, received .*, row {last}$"):
+    with pytest.raises(ValueError, match=f"^expected every time once within each id, received .*, row {last}$"):
         stream.load_streamed(write(table), TableOptions())
 
 
@@ -173,20 +173,26 @@ def on_disk(split, folder):
     return Dataset(sequences, split.lengths, split.targets)
 
 
-def test_every_sequence_comes_once_in_an_epoch_and_each_epoch_has_its_own_order(tmp_path):
-    split = planted(200, time_steps=3, step=1).train
-    batches, _ = feed(on_disk(split, tmp_path), True, 64, seed=0)
+@pytest.mark.parametrize("variable_length", [True, False])
+def test_every_sequence_comes_once_in_an_epoch_and_each_epoch_has_its_own_order(tmp_path, monkeypatch, variable_length):
+    monkeypatch.setattr(batches, "BLOCK", 200)  # five sequences
+    whole = planted(200, time_steps=5, step=1).train
+    split = on_disk(whole, tmp_path)
+    shuffled, targets = feed(split, variable_length, 64, seed=0)
+    assert targets is None
     epochs = []
     for _ in range(2):
-        read = [batches[i] for i in range(len(batches))]
+        read = list(shuffled.as_numpy_iterator())
         assert [len(targets) for _, targets in read] == [64, 64, 32]
+        assert read[0][0].keys() == ({"sequences", "lengths"} if variable_length else {"sequences"})
         epochs.append(np.concatenate([inputs["sequences"] for inputs, _ in read]))
-        batches.on_epoch_end()
+        targets = np.concatenate([targets for _, targets in read])
+        np.testing.assert_array_equal(epochs[-1][:, 1, 0], targets)
     for epoch in epochs:
         np.testing.assert_array_equal(np.sort(epoch[:, 0, 0]), np.sort(split.sequences[:, 0, 0]))
     assert (epochs[0] != epochs[1]).any()
-    in_order = Batches(on_disk(split, tmp_path), True, 64, None)
-    np.testing.assert_array_equal(in_order[1][0]["sequences"], split.sequences[64:128])
+    in_order = feed(split, variable_length, 64)[0].as_numpy_iterator()
+    np.testing.assert_array_equal(np.concatenate([inputs["sequences"] for inputs, _ in in_order]), whole.sequences)
 
 
 def test_blocks_are_mixed_with_blocks_from_anywhere():
