@@ -181,10 +181,37 @@ def japanese_vowels() -> Data:
     )
 
 
+def tecator() -> Data:
+    """Tecator: the fat in chopped meat, in percent, from the light it absorbs at 100 wavelengths from 850 to 1050 nm.
+
+    172 training and 43 test spectra (C. Borggaard and H. H. Thodberg 1992), as shipped with sktime. How much light a
+    sample scatters shifts and stretches its whole spectrum: its shape says more than its level.
+    """
+    from sktime.datasets import load_tecator
+
+    def load(split: str) -> Dataset:
+        values, targets = load_tecator(split=split, return_X_y=True, return_type="numpy3D")
+        sequences = values.transpose(0, 2, 1).astype(np.float32)  # sktime: (sample, feature, time)
+        return Dataset(sequences, np.full(len(targets), sequences.shape[1], np.int32), targets.astype(np.float32))
+
+    train, validation = _split(load("train"), 0.2)
+    return Data(
+        name="tecator",
+        source="Tecator (official split), from sktime",
+        task="regression",
+        features=["absorbance"],
+        labels=[],
+        train=train,
+        validation=validation,
+        test=load("test"),
+    )
+
+
 BUILT_IN: dict[str, Callable[..., Data]] = {
     "planted": planted,
     "italy-power": italy_power,
     "japanese-vowels": japanese_vowels,
+    "tecator": tecator,
 }
 
 
@@ -216,10 +243,11 @@ def _listed(names: list[str], most: int = 12) -> str:
 
 
 def _split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
-    """Takes `share` of every class out of the training part, for validation."""
+    """Takes `share` of every class, or of all values, out of the training part, for validation."""
     from sklearn.model_selection import train_test_split
 
+    classes = data.targets if np.issubdtype(data.targets.dtype, np.integer) else None
     rows: list[Any] = train_test_split(
-        np.arange(len(data)), test_size=share, stratify=data.targets, random_state=SPLIT_SEED
+        np.arange(len(data)), test_size=share, stratify=classes, random_state=SPLIT_SEED
     )
     return data.take(rows[0]), data.take(rows[1])

@@ -44,6 +44,29 @@ class ZeroPadding(keras.layers.Layer):
 
 
 @register
+class ScaledSequence(keras.layers.Layer):
+    """Standardizes every sequence by itself: each feature has mean 0 and variance 1 over the real steps.
+
+    For sequences whose shape tells, not their level: spectra behind samples of different thickness, sensors with a gain
+    of their own. A feature that is the same at all steps of a sequence becomes 0, and so does a single step.
+
+    Call arguments: `sequences (batch, time, feature)`, `valid (batch, time)` or None when every step is real.
+
+    Output: `(batch, time, feature)`, 0 on padding.
+    """
+
+    def call(self, sequences: Any, valid: Any = None) -> Any:
+        real = 1.0 if valid is None else ops.cast(valid, sequences.dtype)[:, :, None]
+        steps = ops.shape(sequences)[1] if valid is None else ops.sum(real, axis=1, keepdims=True)
+        x = sequences if valid is None else ops.where(valid[:, :, None], sequences, 0.0)
+        x = x / ops.maximum(ops.max(ops.abs(x), axis=1, keepdims=True), 1e-30)  # squares of huge values would overflow
+        x = x - x[:, :1]  # exactly 0 where all are the same; a mean of them is only nearly their value
+        x = (x - ops.sum(x * real, axis=1, keepdims=True) / steps) * real
+        deviation = ops.sqrt(ops.sum(x * x, axis=1, keepdims=True) / steps)
+        return x / ops.where(deviation > 0, deviation, 1.0)
+
+
+@register
 class LastState(keras.layers.Layer):
     """The state at each sequence's last real step.
 

@@ -8,7 +8,7 @@ After the LSTM, the weighted states are flattened for the dense score, as in the
 for the others, whose query is the final state.
 
 Which models take which lengths: without `variable_length`, only the one they were built for. With it, any length; but
-the dense score learns a (time, time) kernel, so with it a model takes up to the `time` it was built for.
+the dense and the local score have weights for each step, so with them a model takes up to the `time` it was built for.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.manifest import Task
 from training.datasets import blocks
-from training.layers import AttentionBlock, LastState, Reverse, ValidSteps, ZeroPadding
+from training.layers import AttentionBlock, LastState, Reverse, ScaledSequence, ValidSteps, ZeroPadding
+from training.scores import SCORES
 
 Position = Literal["before", "after", "none"]
-ScoreName = Literal["dense", "dot", "cosine", "additive", "general"]
+ScoreName = Literal["dense", "local", "dot", "cosine", "additive", "general"]
 NormalizerName = Literal["softmax", "sum", "sparsemax"]
+ScalingName = Literal["training", "sequence"]
 
 
 class ModelConfig(BaseModel):
@@ -36,6 +38,9 @@ class ModelConfig(BaseModel):
     score: ScoreName = Field(default="dense", description="how steps are scored, see scores.py")
     normalizer: NormalizerName = Field(default="softmax", description="how scores become weights, see normalizers.py")
     per_feature: bool = Field(default=False, description="one attention vector per feature instead of a shared one")
+    scaling: ScalingName = Field(
+        default="training", description="standardize by the training split, or every sequence by itself"
+    )
     units: int = Field(default=32, gt=0, description="size of the LSTM's state, in each direction")
     layers: int = Field(default=1, gt=0, description="LSTMs on top of each other")
     bidirectional: bool = Field(default=False, description="also read every sequence from its end")
@@ -115,18 +120,15 @@ def build(config: ModelConfig, *, task: Task, outputs: int, time: int, scaling: 
         (batch,)` int32. Outputs: `prediction (batch, output)` and, with attention, `attention (batch, time)`, or
         `(batch, time, feature)` for one vector per feature before the LSTM.
     """
-    dense = config.position != "none" and config.score == "dense"
-    needs_time = dense or not config.variable_length
+    fixed_time = config.position != "none" and SCORES[config.score].fixed_time
+    needs_time = fixed_time or not config.variable_length
     sequences = keras.Input((time if needs_time else None, len(scaling.mean)), name="sequences")
     inputs = {"sequences": sequences}
     valid = lengths = None
-    x = keras.layers.Normalization(mean=scaling.mean, variance=scaling.variance, name="standardize")(sequences)
-    if config.input_noise:
-        x = keras.layers.GaussianNoise(config.input_noise)(x)
     if config.variable_length:
         inputs["lengths"] = lengths = keras.Input((), dtype="int32", name="lengths")
         valid = ValidSteps(name="valid")(sequences, lengths)
-        x = ZeroPadding(name="zero_padding")(x, valid)
+    x = _standardize(sequences, valid, config, scaling)
 
     attention = None
     block = AttentionBlock(config.per_feature, config.score, config.normalizer, name="attention")
@@ -137,10 +139,11 @@ def build(config: ModelConfig, *, task: Task, outputs: int, time: int, scaling: 
     states, final = _lstms(x, lengths, config)
     x = final
     if config.position == "after":
-        weighted, attention = block(states, valid, None if dense else final)
+        weighted, attention = block(states, valid, final if SCORES[config.score].needs_query else None)
         if config.per_feature:
             attention = keras.ops.mean(attention, axis=2)  # one vector per LSTM unit: units mean nothing to a caller
-        x = keras.layers.Flatten(name="flatten")(weighted) if dense else keras.ops.sum(weighted, axis=1)
+        flat = config.score == "dense"
+        x = keras.layers.Flatten(name="flatten")(weighted) if flat else keras.ops.sum(weighted, axis=1)
     if config.dropout:
         x = keras.layers.Dropout(config.dropout)(x)
 
@@ -148,6 +151,17 @@ def build(config: ModelConfig, *, task: Task, outputs: int, time: int, scaling: 
     if attention is not None:
         named["attention"] = attention
     return keras.Model(inputs=inputs, outputs=named)
+
+
+def _standardize(sequences: Any, valid: Any, config: ModelConfig, scaling: Scaling) -> Any:
+    """Scaled sequences, in training with noise, and with 0 for padding."""
+    if config.scaling == "sequence":
+        x = ScaledSequence(name="standardize")(sequences, valid)
+    else:
+        x = keras.layers.Normalization(mean=scaling.mean, variance=scaling.variance, name="standardize")(sequences)
+    if config.input_noise:
+        x = keras.layers.GaussianNoise(config.input_noise)(x)
+    return x if valid is None else ZeroPadding(name="zero_padding")(x, valid)
 
 
 def _lstms(x: Any, lengths: Any, config: ModelConfig) -> tuple[Any, Any]:

@@ -84,7 +84,7 @@ def given(**options: Any) -> dict[str, Any]:
 Data = Annotated[
     str,
     typer.Argument(
-        help="planted, italy-power, japanese-vowels, or the path of a table of your own: .csv, .parquet, .npz."
+        help="planted, italy-power, japanese-vowels, tecator, or the path of a table of your own: .csv, .parquet, .npz."
     ),
 ]
 Config = Annotated[
@@ -108,7 +108,7 @@ Position = Annotated[
     ),
 ]
 Score = Annotated[
-    Literal["dense", "dot", "cosine", "additive", "general"] | None,
+    Literal["dense", "local", "dot", "cosine", "additive", "general"] | None,
     typer.Option(help="How steps are scored.", show_default="dense", rich_help_panel=MODEL),
 ]
 Normalizer = Annotated[
@@ -129,6 +129,14 @@ Bidirectional = Annotated[
 ]
 Dropout = Annotated[
     float | None, typer.Option(help="Share of the head's inputs dropped in training.", rich_help_panel=MODEL)
+]
+Scaling = Annotated[
+    Literal["training", "sequence"] | None,
+    typer.Option(
+        help="Standardize by the training split, or every sequence by itself.",
+        show_default="training",
+        rich_help_panel=MODEL,
+    ),
 ]
 InputNoise = Annotated[
     float | None, typer.Option(help="Noise on the standardized inputs, in training.", rich_help_panel=MODEL)

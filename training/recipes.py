@@ -9,7 +9,7 @@ step for 78 % of the test sequences, with it for more than 99 %.
 from dataclasses import dataclass
 from typing import Any
 
-from training.models import ModelConfig
+from training.models import ModelConfig, ScalingName
 from training.runs import FitConfig
 
 
@@ -21,6 +21,7 @@ class Settings:
     dropout: float = 0.0
     input_noise: float = 0.0
     block_noise: float = 0.0
+    scaling: ScalingName = "training"
 
     def model(self, chosen: dict[str, Any]) -> ModelConfig:
         """The model with these settings, but for the fields of `ModelConfig` that were chosen.
@@ -32,6 +33,7 @@ class Settings:
             "position": "before",
             "dropout": self.dropout,
             "input_noise": self.input_noise,
+            "scaling": self.scaling,
         } | chosen
         if found["position"] == "before":
             found.setdefault("block_noise", self.block_noise)

@@ -1,15 +1,15 @@
 """How much each step matters, before it is made a weight: the scores an `AttentionBlock` chooses from by name.
 
-A score looks at the keys k[t] (the steps: inputs before the LSTM, states after it) and, all but `dense`, at a query q:
+A score looks at the keys k[t] (the steps: inputs before the LSTM, states after it) and, but for two, at a query q:
 what the keys are compared with. Each gives one score a step, shared by all features, or one for each feature of a step.
 
 Call arguments:
     keys: `(batch, time, feature)`; of a decoder, `(batch, 1, time, feature)`.
-    query: `(batch, feature)`; `dense` has none; of a decoder, `(batch, out_time, feature)`.
+    query: `(batch, feature)`; `dense` and `local` have none; of a decoder, `(batch, out_time, feature)`.
 
-Output: `(batch, time, 1)` when shared, `(batch, time, feature)` when per feature; of a decoder, `(batch, out_time, time,
-1)`. (`dense` always scores each feature; the block averages the weights, not the scores, as the permute-dense block
-does.)
+Output: `(batch, time, 1)` when shared, `(batch, time, feature)` when per feature; of a decoder, `(batch, out_time,
+time, 1)`. (`dense` always scores each feature; the block averages the weights, not the scores, as the permute-dense
+block does.)
 """
 
 from typing import Any, ClassVar
@@ -49,7 +49,7 @@ class Score(keras.layers.Layer):
 class DenseScore(Score):
     """Permute-dense: e[t, f] = sum over u of k[u, f] · W[u, t] + b[t].
 
-    The only one that knows where in the sequence a step stands, and the only one that takes a fixed number of steps.
+    It knows where in the sequence a step stands, and so takes a fixed number of steps, as only `local` does besides.
     Source: P. Rémy, keras-attention-mechanism (2017).
     """
 
@@ -68,6 +68,33 @@ class DenseScore(Score):
 
     def call(self, keys: Any, query: Any = None) -> Any:
         return ops.transpose(self.dense(ops.transpose(keys, (0, 2, 1))), (0, 2, 1))  # dense over the time axis
+
+
+@register
+class LocalScore(Score):
+    """Each step by itself, with weights of its own: e[t] = w[t] · k[t] + b[t].
+
+    Like `dense` it knows where in the sequence a step stands and takes a fixed number of steps. Unlike there, a step
+    enters no score but its own: with `sparsemax` before the LSTM, a step of weight 0 really has no say in the answer.
+    It starts with w and b of 0, all steps alike.
+    """
+
+    needs_query = False
+    fixed_time = True
+
+    def build(self, keys_shape: tuple[int | None, ...], query_shape: Any = None) -> None:
+        _, time, features = keys_shape
+        if time is None:
+            raise ValueError(
+                "expected a fixed number of time steps, because the local score learns weights for each; "
+                f"received inputs of shape {tuple(keys_shape)}"
+            )
+        self.kernel = self.add_weight(name="kernel", shape=(time, features), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=(time, features if self.per_feature else 1), initializer="zeros")
+
+    def call(self, keys: Any, query: Any = None) -> Any:
+        products = keys * self.kernel
+        return self.bias + (products if self.per_feature else ops.sum(products, axis=2, keepdims=True))
 
 
 @register
@@ -137,6 +164,7 @@ class GeneralScore(Score):
 
 SCORES: dict[str, type[Score]] = {
     "dense": DenseScore,
+    "local": LocalScore,
     "dot": DotScore,
     "cosine": CosineScore,
     "additive": AdditiveScore,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from sktime.datasets import load_italy_power_demand, load_japanese_vowels
+from sktime.datasets import load_italy_power_demand, load_japanese_vowels, load_tecator
 
-from training.datasets import BUILT_IN, italy_power, japanese_vowels, pad, planted
+from training.datasets import BUILT_IN, italy_power, japanese_vowels, pad, planted, tecator
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,20 @@ def test_japanese_vowels_test_split_holds_the_raw_values_of_sktime(vowels):
         assert vowels.labels[vowels.test.targets[row]] == f"speaker {labels[row]}"
 
 
+def test_tecator_has_its_official_split():
+    data = tecator()
+    assert (len(data.train), len(data.validation)) == (137, 35)
+    assert data.test.sequences.shape == (43, 100, 1)
+    assert (data.task, data.labels, data.features, data.variable_length) == ("regression", [], ["absorbance"], False)
+    for split, both in (("test", [data.test]), ("train", [data.train, data.validation])):
+        values, fat = load_tecator(split=split, return_X_y=True, return_type="numpy3D")
+        sequences = np.concatenate([part.sequences[:, :, 0] for part in both])
+        targets = np.concatenate([part.targets for part in both])
+        order, official = np.lexsort(sequences.T), np.lexsort(values[:, 0].T)
+        np.testing.assert_allclose(sequences[order], values[official, 0], rtol=1e-6)
+        np.testing.assert_array_equal(targets[order], fat[official])
+
+
 def test_the_validation_part_is_always_the_same(vowels):
     again = japanese_vowels()
     assert (again.validation.sequences == vowels.validation.sequences).all()
@@ -122,7 +136,7 @@ def test_every_built_in_data_set_goes_by_its_name(name):
     data = BUILT_IN[name]()
     assert data.name == name
     assert data.source
-    assert set(data.test.targets) == set(range(len(data.labels)))
+    assert data.task == "regression" or set(data.test.targets) == set(range(len(data.labels)))
 
 
 def test_pad_by_hand():

@@ -16,7 +16,7 @@ from training.publish import publish
 
 TIME, FEATURES, SAMPLES = 5, 2, 74
 SCALING = Scaling(mean=[0.5, -0.5], variance=[2.0, 1.0])
-SCORES = ["dense", "dot", "cosine", "additive", "general"]
+SCORES = ["dense", "local", "dot", "cosine", "additive", "general"]
 NORMALIZERS = ["softmax", "sum", "sparsemax"]
 ALL = [
     ModelConfig(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.layers import AttentionBlock, LastState, ValidSteps, ZeroPadding
+from training.layers import AttentionBlock, LastState, ScaledSequence, ValidSteps, ZeroPadding
 
 LN2, LN3, LN5 = math.log(2), math.log(3), math.log(5)
 
@@ -133,7 +133,8 @@ def test_every_layer_survives_a_keras_file(per_feature, tmp_path):
     sequences = keras.Input((4, 2))
     lengths = keras.Input((), dtype="int32")
     valid = ValidSteps()(sequences, lengths)
-    weighted, weights = AttentionBlock(per_feature)(ZeroPadding()(sequences, valid), valid)
+    scaled = ZeroPadding()(ScaledSequence()(sequences, valid), valid)
+    weighted, weights = AttentionBlock(per_feature)(scaled, valid)
     model = keras.Model([sequences, lengths], [LastState()(weighted, lengths), weights])
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
@@ -160,6 +161,41 @@ def test_zero_padding_by_hand():
     sequences = np.array([[[1.0, 2.0], [np.nan, 4.0]], [[5.0, 6.0], [7.0, 8.0]]])
     zeroed = ZeroPadding()(sequences, np.array([[True, False], [True, True]]))
     assert np.asarray(zeroed).tolist() == [[[1, 2], [0, 0]], [[5, 6], [7, 8]]]
+
+
+def test_a_sequence_is_scaled_by_its_own_mean_and_deviation_by_hand():
+    sequences = np.array([[[1.0, 100.0], [5.0, 200.0]], [[-30.0, 0.0], [30.0, 8.0]]], np.float32)
+    expected = [[[-1, -1], [1, 1]]] * 2
+    np.testing.assert_allclose(ScaledSequence()(sequences), expected, atol=1e-6)
+    three = np.array([[[2.0], [4.0], [9.0]]], np.float32)  # mean 5, variance (9 + 1 + 16) / 3
+    np.testing.assert_allclose(ScaledSequence()(three)[0, :, 0], np.array([-3, -1, 4]) / np.sqrt(26 / 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("garbage", [0.0, 1e30, np.nan, np.inf])
+def test_a_padded_sequence_is_scaled_by_its_real_steps_alone(garbage):
+    sequences = np.array([[[2.0], [4.0], [9.0], [garbage]], [[7.0], [garbage], [garbage], [garbage]]], np.float32)
+    scaled = np.asarray(ScaledSequence()(sequences, steps_before([3, 1], 4)))
+    np.testing.assert_allclose(scaled[0, :3, 0], np.array([-3, -1, 4]) / np.sqrt(26 / 3), rtol=1e-6)
+    assert (scaled[0, 3:] == 0).all()
+    assert (scaled[1] == 0).all()  # a single step has no shape
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e30, 1e30, 1e-30])
+def test_a_feature_that_never_changes_is_scaled_to_0(value):
+    sequences = np.full((2, 7, 2), value, np.float32)
+    sequences[:, :, 1] = np.arange(7)
+    for valid in (None, steps_before([7, 3], 7)):
+        scaled = np.asarray(ScaledSequence()(sequences, valid))
+        assert (scaled[:, :, 0] == 0).all()
+        assert (scaled[:, 0, 1] < -1).all()
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1e30, 0), (1e-20, 0), (-3, 70), (0.01, 5)])
+def test_scaling_a_sequence_undoes_its_gain_and_its_level(factor, offset):
+    sequence = np.random.default_rng(0).normal(size=(1, 50, 1))
+    expected = np.sign(factor) * (sequence - sequence.mean()) / sequence.std()
+    moved = (sequence * factor + offset).astype(np.float32)
+    np.testing.assert_allclose(ScaledSequence()(moved), expected, atol=1e-3)
 
 
 def test_last_state_by_hand():

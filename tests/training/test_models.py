@@ -79,6 +79,18 @@ def test_scaling_is_inside_the_graph(position, variable_length):
         np.testing.assert_allclose(received[name], values, atol=1e-5)
 
 
+@pytest.mark.parametrize("variable_length", [False, True])
+@pytest.mark.parametrize("position", POSITIONS)
+def test_with_scaling_by_sequence_its_gain_and_level_say_nothing(position, variable_length):
+    model = make(ModelConfig(position=position, units=3, variable_length=variable_length, scaling="sequence"))
+    inputs = feeds(variable_length)
+    other = inputs | {"sequences": inputs["sequences"] * np.float32([20, 0.5]) + np.float32([100, -7])}
+    changed = inputs | {"sequences": inputs["sequences"] ** 2}
+    for name, values in model(inputs).items():
+        np.testing.assert_allclose(model(other)[name], values, atol=1e-4)
+        assert name == "attention" or np.abs(model(changed)[name] - values).max() > 1e-3
+
+
 def test_regression_predicts_in_the_unit_of_the_target():
     config = ModelConfig(position="before", units=3)
     standardized = make(config, "regression")

@@ -76,6 +76,18 @@ def test_dense_mixes_steps_within_a_feature():
     assert scores("dense", [[[1, 0], [10, 1]], [0.5, 0.0]]) == [[31.5, -7.5], [3.0, -1.0]]
 
 
+def test_local_scores_each_step_by_itself_with_weights_of_its_own():
+    # 1 · 10 + 2 · 1 + 0.5 and 3 · 0 + -1 · 4 - 2
+    assert scores("local", [[[10, 1], [0, 4]], [[0.5], [-2.0]]]) == [[12.5], [-6.0]]
+    assert scores("local", [[[10, 1], [0, 4]], [[1, 0], [0, 9]]], per_feature=True) == [[11.0, 2.0], [0.0, 5.0]]
+
+
+@pytest.mark.parametrize("name", ["dense", "local"])
+def test_a_score_with_weights_for_each_step_wants_a_fixed_number_of_them(name):
+    with pytest.raises(ValueError, match=r"expected a fixed number of time steps.*received inputs of shape \(None, No"):
+        SCORES[name]().build((None, None, 2))
+
+
 @pytest.mark.parametrize("name", sorted(SCORES))
 def test_a_score_can_be_made_again_from_its_config(name):
     layer = SCORES[name](per_feature=name != "cosine")
@@ -84,7 +96,7 @@ def test_a_score_can_be_made_again_from_its_config(name):
 
 
 def test_the_scale_is_the_only_weight_of_cosine_and_dot_has_none():
-    for name, weights in (("dot", 0), ("cosine", 1), ("general", 1), ("additive", 4), ("dense", 2)):
+    for name, weights in (("dot", 0), ("cosine", 1), ("general", 1), ("additive", 4), ("dense", 2), ("local", 2)):
         layer = SCORES[name]()
         layer.build(KEYS.shape, QUERY.shape)
         assert len(layer.weights) == weights
