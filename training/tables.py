@@ -245,7 +245,7 @@ def _from_long(
             changed = frame[name].to_numpy() != firsts[name].to_numpy()[codes]
             for i in np.flatnonzero(changed)[:1]:
                 first, row = firsts[name].iloc[codes[i]], firsts.index[codes[i]]
-                expected = f"expected the same {name} in every row of an {identifier}, {first} as in row {row}"
+                expected = f"expected the same {name} in every row of each {identifier}, {first} as in row {row}"
                 refuse(changed, expected, frame[name])
     sequences, lengths = _pad(values[order], codes[order])
     return Samples("a long table", sequences, lengths, firsts[target], firsts.get(SPLIT), columns)
@@ -256,7 +256,7 @@ def _series(frame: pd.DataFrame, identifier: str | None, time: str) -> tuple[np.
     times = times_of(frame[time])
     codes = np.zeros(len(frame), np.intp) if identifier is None else pd.factorize(frame[identifier])[0]
     twice = pd.DataFrame({"id": codes, "time": times}, frame.index).duplicated()
-    refuse(twice, f"expected every {time} once" + f" within an {identifier}" * (identifier is not None), frame[time])
+    refuse(twice, f"expected every {time} once" + f" within each {identifier}" * (identifier is not None), frame[time])
     return codes, np.lexsort((times, codes))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import httpx
 import numpy as np
@@ -162,3 +163,47 @@ def test_what_cannot_be_read_ends_in_one_sentence(table, monkeypatch, arguments,
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (table.parent / "refused").exists()
+
+
+def with_split(lines):
+    """A column split that puts machine by machine into a part, but the last row of all into another one."""
+    parts = {f"m{i:03}": ("train", "validation", "test")[i % 3] for i in range(160)}
+    rows = [f"{line},{parts[line[:4]]}" for line in lines[1:]]
+    other = "test" if rows[-1].endswith("train") else "train"
+    return [lines[0] + ",split", *rows[:-1], f"{lines[-1]},{other}"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda lines: [lines[0].replace("state", "condition"), *lines[1:]],
+            r"expected a column state, received machine, hour, place, temperature, current, condition, row 1",
+        ),
+        (
+            lambda lines: [*lines[:6], lines[6].replace(",Turin,", ",Turin,warm "), *lines[7:]],
+            r"expected a number in column temperature, received warm \d+\.\d+, row 7",
+        ),
+        (
+            lambda lines: [line.replace("as new", "worn") for line in lines],
+            r"expected at least two different targets, received only worn in column state of all 160 sequences, from "
+            r"row 2 on",
+        ),
+        (
+            lambda lines: [*lines, lines[3]],
+            r"expected every hour once within each machine, received 2026-03-01T\d\d:00, row {last}",
+        ),
+        (
+            with_split,
+            r"expected the same split in every row of each machine, \w+ as in row \d+, received \w+, row {last}",
+        ),
+    ],
+)
+def test_a_fault_of_a_table_is_said_with_its_row(table, tmp_path, change, sentence):
+    lines = change(table.read_text().splitlines())
+    (tmp_path / "faulty.csv").write_text("\n".join(lines))
+    columns = ["--id", "machine", "--time", "hour", "--target", "state"]
+    result = CliRunner().invoke(cli, ["fit", str(tmp_path / "faulty.csv"), *columns, "--out", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert re.fullmatch(f"error: {sentence.format(last=len(lines))}\n", result.stderr), result.stderr
+    assert not (tmp_path / "run").exists()

@@ -246,15 +246,15 @@ def test_a_last_value_is_not_that_of_another_sequence(refusal):
         ),
         (
             ["id,time,x,target", "a,0,1,a", "b,0,1,a", "a,0.0,2,a"],
-            "expected every time once within an id, received 0.0, row 4",
+            "expected every time once within each id, received 0.0, row 4",
         ),
         (
             ["id,time,x,target", "a,0,1,a", "b,0,1,b", "a,1,2,b"],
-            "expected the same target in every row of an id, a as in row 2, received b, row 4",
+            "expected the same target in every row of each id, a as in row 2, received b, row 4",
         ),
         (
             ["id,time,x,target,split", "a,0,1,a,train", "b,0,1,b,test", "a,1,2,a,test"],
-            "expected the same split in every row of an id, train as in row 2, received test, row 4",
+            "expected the same split in every row of each id, train as in row 2, received test, row 4",
         ),
         (
             ["t0,target,split", "1,a,train", "1,b,dev"],
