@@ -24,6 +24,7 @@ cli = typer.Typer(
 console = Console()
 
 ModelsFolder = Annotated[Path, typer.Option("--models", help="Folder of published models.")]
+KERAS = "A .keras file of your own"
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that `fit` wrote.", exists=True, file_okay=False)]
 
 cli.command()(fit_text)
@@ -77,7 +78,7 @@ def fit(
     (n,) and, where they differ, lengths (n,). A column split with train, validation or test decides which is which.
 
     With --horizon and --window a long table is forecast: its target is one more feature, whose next values are
-    predicted from the steps of a window. Without a column id it is one series.
+    predicted from the steps of a window, rows taken as evenly spaced in time. Without a column id it is one series.
     """
     from training.datasets import BUILT_IN
     from training.fit import fit as fit_run
@@ -146,9 +147,11 @@ def evaluate(
     from training.evaluate import evaluate as evaluate_run
     from training.runs import REPORT_FILE
     from training.sections import quality_table
+    from training.text.evaluate import evaluate_pairs
+    from training.text.fit import is_pairs
 
     try:
-        metrics = evaluate_run(run, twin=twin)
+        metrics = evaluate_pairs(run, twin=twin) if is_pairs(run) else evaluate_run(run, twin=twin)
     except (ValueError, OSError) as error:
         fail(error)
     quality, beside = metrics.quality, quality_table(metrics.quality)
@@ -162,9 +165,7 @@ def evaluate(
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)
     mean = words.number(quality.mean, quality.metric)
     spread = f" ± {words.number(quality.spread, quality.metric)}" if len(quality.seeds) > 1 else ""
-    console.print(
-        f"mean {mean}{spread}. Report: {run / REPORT_FILE}. Next: export {run} --name NAME", soft_wrap=True
-    )
+    console.print(f"mean {mean}{spread}. Report: {run / REPORT_FILE}. Next: export {run} --name NAME", soft_wrap=True)
 
 
 @cli.command()
@@ -175,13 +176,20 @@ def export(
     description: Annotated[str, typer.Option(help="One sentence for people.")] = "",
     task: Annotated[
         Literal["binary", "multiclass", "regression", "forecast"] | None,
-        typer.Option(help=".keras: what it predicts.", show_default="by its last activation"),
+        typer.Option(help="What it predicts.", show_default="by its last activation", rich_help_panel=KERAS),
     ] = None,
-    labels: Annotated[str | None, typer.Option(help=".keras: class names, comma-separated.")] = None,
-    features: Annotated[str | None, typer.Option(help=".keras: feature names, comma-separated.")] = None,
-    time: Annotated[int | None, typer.Option(help=".keras: steps it takes, where its input does not say.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Class names, comma-separated.", show_default="0, 1, ...", rich_help_panel=KERAS)
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Feature names, comma-separated.", show_default="x0, x1, ...", rich_help_panel=KERAS),
+    ] = None,
+    time: Annotated[
+        int | None, typer.Option(help="Steps it takes, where its input does not say.", min=1, rich_help_panel=KERAS)
+    ] = None,
     without_attention: Annotated[
-        bool, typer.Option("--without-attention", help=".keras: it has no attention.")
+        bool, typer.Option("--without-attention", help="It has no attention.", rich_help_panel=KERAS)
     ] = False,
 ) -> None:
     """Publish a model: to ONNX, through the checks, into models/NAME/VERSION.
@@ -196,13 +204,18 @@ def export(
     from training.export import ExportError
     from training.publish import publish_model, publish_run
     from training.runs import METRICS_FILE
+    from training.text.fit import is_pairs
+    from training.text.publish import publish_text_run
+    from training.versions import check_name
 
-    if source.is_dir() and not (source / METRICS_FILE).exists():
-        console.print(f"{source} is not evaluated yet: that comes first", soft_wrap=True)
-        evaluate(source)
     try:
+        check_name(name)
         if source.is_dir():
-            folder = publish_run(source, name, models, description)
+            if not (source / METRICS_FILE).exists():
+                console.print(f"{source} is not evaluated yet: that comes first", soft_wrap=True)
+                evaluate(source)
+            publish = publish_text_run if is_pairs(source) else publish_run
+            folder = publish(source, name, models, description)
         else:
             folder = publish_model(
                 keras.saving.load_model(source, compile=False),
@@ -228,12 +241,16 @@ def examples(
     """Fit, evaluate and publish every model committed under models/ (about five minutes on two cores)."""
     from training.publish import publish_run
     from training.recipes import RECIPES
+    from training.text.fit import DATES
+    from training.text.publish import publish_text_run
 
     for recipe in RECIPES:
         folder = runs / recipe.name
-        fit(recipe.data, seeds=recipe.seeds, out=folder, **recipe.options)
+        is_text = recipe.data == DATES
+        (fit_text if is_text else fit)(recipe.data, seeds=recipe.seeds, out=folder, **recipe.options)
         evaluate(folder)
-        console.print(f"published {publish_run(folder, recipe.name, models, recipe.description)}")
+        publish = publish_text_run if is_text else publish_run
+        console.print(f"published {publish(folder, recipe.name, models, recipe.description)}")
 
 
 if __name__ == "__main__":
