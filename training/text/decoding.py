@@ -12,6 +12,11 @@ import tensorflow as tf
 from service.manifest import END, START
 from training.text.models import EncoderDecoder
 
+SIGNATURE = [
+    tf.TensorSpec((None, None), tf.int32, name="sequences"),
+    tf.TensorSpec((None,), tf.int32, name="lengths"),
+    tf.TensorSpec((), tf.int32, name="beam"),
+]
 IMPOSSIBLE = -1e9  # log probability; finite, since infinity times 0 is not a number
 
 

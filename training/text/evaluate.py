@@ -15,7 +15,7 @@ from training import quality, sections
 from training.baselines import TWIN_FOLDER
 from training.report import Picture, Section, Table, report
 from training.runs import METRICS_FILE, REPORT_FILE, RUN_FILE
-from training.text.decoding import Decoder
+from training.text.decoding import SIGNATURE, Decoder
 from training.text.fit import PairsRun, fit_pairs
 from training.text.models import EncoderDecoder
 from training.text.pairs import Pairs, Texts, decode, encode
@@ -105,7 +105,7 @@ def judge_twin(run: PairsRun, folder: Path, data: Pairs, marks: dict[int, np.nda
 def search(model: EncoderDecoder, run: PairsRun, texts: Texts, beam: int) -> Answers:
     """What the model writes, batch by batch, by name of the output; see `Decoder`."""
     ids, lengths = encode(texts.sources, run.vocabulary.input)
-    decoder = tf.function(Decoder(model, run.longest), reduce_retracing=True)
+    decoder = tf.function(Decoder(model, run.longest), input_signature=SIGNATURE)
     found: Answers = {}
     for start in range(0, len(ids), BATCH):
         rows = slice(start, start + BATCH)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from service.manifest import END, Parity
 from training.export import CASES, LOOPS, TOLERANCE, ExportError, convert
-from training.text.decoding import Decoder
+from training.text.decoding import SIGNATURE, Decoder
 
 OUTPUTS = ["prediction", "attention", "probability"]
 AXES = {
@@ -31,21 +31,16 @@ def to_onnx(decoder: Decoder) -> onnx.ModelProto:
     Raises:
         ExportError: something else than the search became a loop.
     """
-    signature = [
-        tf.TensorSpec((None, None), tf.int32, name="sequences"),
-        tf.TensorSpec((None,), tf.int32, name="lengths"),
-        tf.TensorSpec((), tf.int32, name="beam"),
-    ]
     for layer in decoder.model._flatten_layers():
         if hasattr(layer, "use_cudnn"):
             layer.use_cudnn = False  # tf2onnx has no converter for the cuDNN operator
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=SIGNATURE)
     def outputs(*inputs: Any) -> list[Any]:
         found = decoder(*inputs)
         return [tf.identity(found[name], name=name) for name in OUTPUTS]
 
-    proto = convert(outputs, signature, OUTPUTS, AXES)
+    proto = convert(outputs, SIGNATURE, OUTPUTS, AXES)
     loops = sorted(node.op_type for node in proto.graph.node if node.op_type in LOOPS)
     if loops != ["Loop"]:
         raise ExportError(f"expected one Loop, the decoder's search, received {', '.join(loops) or 'none'}")
