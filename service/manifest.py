@@ -86,7 +86,7 @@ class Interval(Part):
 class Baseline(Part):
     """What an answer that needs no model reaches: whatever is worse than it has learnt nothing."""
 
-    name: str = Field(description="e.g. the most frequent class of the training part")
+    name: str = Field(description="e.g. majority class")
     value: float
 
 

@@ -47,5 +47,5 @@ def trivial(data: Data) -> tuple[str, np.ndarray]:
         return "mean of the training targets", np.full((len(test), 1), targets.mean())
     majority = int(np.bincount(targets).argmax())
     one_hot = np.eye(len(data.labels))[np.full(len(test), majority)]
-    name = f"most frequent class of the training part: {data.labels[majority]}"
+    name = f"majority class, {data.labels[majority]}"
     return name, one_hot if data.task == "multiclass" else one_hot[:, 1:]

@@ -136,11 +136,7 @@ def profile(weights: np.ndarray, unit: str, importance: np.ndarray | None = None
             "y2": {"datum": 0},
         },
     }
-    dashed = (
-        {"strokeDash": [4, 3], "color": charts.INK}
-        if importance is None
-        else {"color": SECOND, "point": {"color": SECOND}}
-    )
+    dashed = {"strokeDash": [4, 3], "color": charts.INK} if importance is None else {"color": SECOND}
     line = {
         "mark": {"type": "line", **dashed},
         "encoding": {"x": {"field": "step", **x}, "y": {"field": "compared", **y}},

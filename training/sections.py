@@ -20,9 +20,10 @@ def in_short(quality: Quality, faithfulness: Faithfulness | None, twin: str) -> 
         twin: what is said where the model was not compared with a plain LSTM.
     """
     metric = quality.metric
+    named = "RMSE" if metric == "rmse" else metric.capitalize()
     paragraphs = [
-        f"{metric.capitalize()} on {quality.samples} test sequences: {words.number(quality.published, metric)}. "
-        f"{words.over_seeds(quality)}",
+        f"{named} on {quality.samples} test sequences: {words.number(quality.published, metric)}. "
+        + words.over_seeds(quality),
         words.beside_twin(quality) or twin,
         words.beside_baseline(quality),
         words.calibration(quality),
@@ -114,7 +115,7 @@ def faithfulness(found: Faithfulness, measured: list[Measured], task: Task) -> S
             "Mean weight by step (bars) beside what removing the step alone changes (line, scaled to the same sum)."
         )
         drawn.append(Picture(caption, pictures.profile(by_step[0], "step", by_step[1])))
-    table = Table(["steps in order of", "drop without them", "drop with them alone"], rows)
+    table = Table(["steps in order of", "drop without them", "alone"], rows)
     return Section("May the weights be believed?", text, table, tuple(drawn))
 
 

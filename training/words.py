@@ -20,7 +20,7 @@ VERDICTS = {
 
 def number(value: float, metric: str) -> str:
     """A value of the metric: shares with four decimals, errors with four digits."""
-    return f"{value:.4g}" if metric == "rmse" else f"{value:.4f}"
+    return f"{value:#.4g}" if metric == "rmse" else f"{value:.4f}"
 
 
 def interval(found: Interval, metric: str) -> str:

@@ -23,7 +23,7 @@ def of_targets(train, test, task, **changes):
 def test_without_a_model_a_class_is_the_most_frequent_of_the_train_part():
     name, binary = trivial(of_targets([0, 1, 1], [0, 0, 0, 0], "binary"))
     assert binary.tolist() == [[1], [1], [1], [1]]
-    assert name == "most frequent class of the training part: 1"
+    assert name == "majority class, 1"
     _, multiclass = trivial(of_targets([2, 0, 2], [0, 1], "multiclass", labels=["a", "b", "c"]))
     assert multiclass.tolist() == [[0, 0, 1], [0, 0, 1]]
 

@@ -26,7 +26,7 @@ def run_folder(fitted_run, tmp_path_factory):
     folder = shutil.copytree(fitted_run, tmp_path_factory.mktemp("runs") / "tiny")
     run = Run.read(folder).model_copy(update={"validation_loss": {0: 0.9, 1: 0.1}})
     (folder / "run.json").write_text(run.model_dump_json())
-    evaluate(folder)
+    evaluate(folder, twin=False)
     return folder
 
 
@@ -50,7 +50,7 @@ def session_of(folder):
 
 def run_fitted(folder, data, options, epochs=1, **config):
     fit(data, options, ModelConfig(units=2, **config), FitConfig(epochs=epochs, batch_size=64), [0], folder)
-    evaluate(folder)
+    evaluate(folder, twin=False)
     return folder
 
 
