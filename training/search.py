@@ -31,11 +31,12 @@ PLAN: list[dict[str, Any]] = [
     {"bidirectional": True},
     {"dropout": 0.3},
     {"units": 64},
+    {"scaling": "sequence"},
     {"input_noise": 0.5},
     {"layers": 2},
     *(
         {"position": position, "score": score}
-        for score in ("dot", "general", "cosine")
+        for score in ("local", "dot", "general", "cosine")
         for position in ("after", "before")
     ),
 ]

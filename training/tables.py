@@ -200,7 +200,8 @@ def read_series(path: Path, options: TableOptions) -> tuple[Samples, np.ndarray 
     if SPLIT in frame:
         indices = frame[SPLIT].map({part: float(i) for i, part in enumerate(PARTS)}).to_numpy(np.float64)
         parts = _pad(indices[order, None], codes[order])[0][:, :, 0].astype(np.int8)
-    samples = Samples("a long table", sequences, lengths, firsts[options.target], firsts.get(SPLIT), columns)
+    layout = f"a long table whose {options.target} is forecast"
+    samples = Samples(layout, sequences, lengths, firsts[options.target], firsts.get(SPLIT), columns)
     return samples, parts
 
 

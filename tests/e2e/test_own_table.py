@@ -112,7 +112,7 @@ def test_a_series_of_ones_own_becomes_a_served_forecast_by_two_commands(run, tab
     assert (manifest.task, manifest.horizon, manifest.features) == ("forecast", 6, ["load", "wind"])
     assert [len(example.target) for example in manifest.examples] == [6, 6]
     assert manifest.quality.metric == "rmse"
-    assert manifest.training.data == "power.parquet (a long table, split by time)"
+    assert manifest.training.data == "power.parquet (a long table whose load is forecast, split by time)"
 
     later = load(800)[600:]
     windows = [later[start : start + 24] for start in range(0, 160, 10)]

@@ -8,6 +8,7 @@ from training import search as module
 from training.datasets import Data, Dataset, planted
 from training.models import ModelConfig
 from training.runs import FitConfig
+from training.scores import SCORES
 from training.search import Tries, change, search
 
 START = ModelConfig(position="before", units=3, block_noise=2)
@@ -82,7 +83,7 @@ def test_a_change_leaves_out_what_makes_no_sense_with_it(model, changes, expecte
 
 
 def test_the_plan_holds_every_score_in_both_positions_and_nothing_that_is_refused():
-    seen = {(changes.get("position"), changes.get("score")) for changes in module.PLAN}
-    assert len(seen) == 11  # 5 scores in 2 positions, and the changes of something else
+    seen = {(changes["position"], changes["score"]) for changes in module.PLAN if "score" in changes}
+    assert seen == {(position, score) for position in ("before", "after") for score in SCORES}
     for changes in module.PLAN:
         assert isinstance(change(START, changes, START), ModelConfig)

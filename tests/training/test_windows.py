@@ -58,7 +58,7 @@ def test_a_single_series_is_parted_by_time_and_no_row_is_in_two_parts(read):
     data = read(series())
     rows = [np.unique(rows_of(getattr(data, part))).tolist() for part in PARTS]
     assert rows == [list(range(30)), list(range(30, 40)), list(range(40, 50))]
-    assert data.source == "own.csv (a long table, split by time)"
+    assert data.source == "own.csv (a long table whose load is forecast, split by time)"
 
 
 def test_few_series_are_each_parted_by_time(read):
@@ -74,7 +74,7 @@ def test_many_series_are_parted_by_series(read):
     assert [len(found) for found in ids] == [12, 4, 4]
     assert set.union(*ids) == set(range(20))
     np.testing.assert_array_equal(np.diff(rows_of(data.train), axis=1), 1)  # no window goes over two series
-    assert data.source == "own.csv (a long table, split by series)"
+    assert data.source == "own.csv (a long table whose load is forecast, split by series)"
 
 
 def test_a_column_split_says_the_part_of_each_row(read):
@@ -83,7 +83,7 @@ def test_a_column_split_says_the_part_of_each_row(read):
     rows = [np.unique(rows_of(getattr(data, part))).tolist() for part in PARTS]
     assert rows == [list(range(10, 35)), list(range(35, 50)), list(range(10))]
     assert data.features == ["load"]
-    assert data.source == "own.csv (a long table, split by its column split)"
+    assert data.source == "own.csv (a long table whose load is forecast, split by its column split)"
 
 
 def test_windows_may_begin_further_apart(read):
@@ -106,7 +106,7 @@ def test_a_value_that_was_filled_in_is_never_a_target(read):
     filled = windows[(windows[:, :3] == 19).sum(axis=1) == 2]  # the last value before it stands in for it
     assert len(filled) == 2
     assert (np.diff(windows[:, 2:], axis=1) == 1).all(axis=1).sum() == len(windows) - 1
-    assert data.source == "own.csv (a long table, split by time, missing values filled in: last)"
+    assert data.source == "own.csv (a long table whose load is forecast, split by time, missing values filled in: last)"
 
 
 @pytest.mark.parametrize(
