@@ -98,12 +98,13 @@ def faithfulness(found: Faithfulness, measured: list[Measured], task: Task) -> S
     )
     text = (
         f"{words.verdict(found)} {words.evidence(found, task)}\n\n{removed}. A share of the steps is rounded up; drops "
-        "are means over the shares in the picture."
+        "are means over the shares in the picture. Where only a few steps matter, the order of all the others is "
+        "chance, and the rank correlation is low even for weights that are right."
     )
     rows = [
-        ["heaviest weights", f"{found.comprehensiveness:.3f}", f"{found.sufficiency:.3f}"],
-        ["largest change when removed alone (occlusion)", f"{found.occlusion_comprehensiveness:.3f}", ""],
-        ["at random", f"{found.random_comprehensiveness:.3f}", f"{found.random_sufficiency:.3f}"],
+        ["heaviest weights", f"{found.comprehensiveness:z.3f}", f"{found.sufficiency:z.3f}"],
+        ["largest change when removed alone (occlusion)", f"{found.occlusion_comprehensiveness:z.3f}", ""],
+        ["at random", f"{found.random_comprehensiveness:z.3f}", f"{found.random_sufficiency:z.3f}"],
     ]
     drawn = []
     if found.deletion:

@@ -20,7 +20,7 @@ VERDICTS = {
 
 def number(value: float, metric: str) -> str:
     """A value of the metric: shares with four decimals, errors with four digits."""
-    return f"{value:#.4g}" if metric == "rmse" else f"{value:.4f}"
+    return f"{value:z#.4g}" if metric == "rmse" else f"{value:z.4f}"
 
 
 def interval(found: Interval, metric: str) -> str:
@@ -86,10 +86,10 @@ def evidence(found: Faithfulness, task: Task) -> str:
     changes, unit = ("moves", ", in standard deviations of the target") if values else ("drops", "")
     text = (
         f"Put to the test on {found.samples} test sequences{unit}: without the heaviest steps the prediction {changes} "
-        f"by {found.comprehensiveness:.2f}, without as many at random by {found.random_comprehensiveness:.2f}, without "
-        f"those whose single removal changes most by {found.occlusion_comprehensiveness:.2f}; with the heaviest steps "
-        f"alone it {changes} by {found.sufficiency:.2f}, with as many at random by "
-        f"{found.random_sufficiency:.2f}. Rank correlation of the weights with what removing each step alone changes: "
+        f"by {found.comprehensiveness:z.2f}, without as many at random by {found.random_comprehensiveness:z.2f}, "
+        f"without those whose single removal changes most by {found.occlusion_comprehensiveness:z.2f}; with the heaviest steps "
+        f"alone it {changes} by {found.sufficiency:z.2f}, with as many at random by "
+        f"{found.random_sufficiency:z.2f}. Rank correlation of the weights with what removing each step alone changes: "
         f"{_correlation(found.rank_correlation)}"
     )
     if found.profile_correlation is None:
@@ -98,4 +98,4 @@ def evidence(found: Faithfulness, task: Task) -> str:
 
 
 def _correlation(found: float | None) -> str:
-    return "not defined" if found is None else f"{found:.2f}"
+    return "not defined" if found is None else f"{found:z.2f}"
