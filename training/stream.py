@@ -94,32 +94,60 @@ def _fill_buckets(path: Path, buckets: Sequence[IO[bytes]], options: TableOption
     """Puts every row into a bucket, an Arrow stream; all rows of an id into the same one.
 
     Returns:
-        The columns that are features in the table as a whole; None where none is.
+        The columns that are features of the table as a whole; None where none is.
     """
     file = pq.ParquetFile(path, pre_buffer=False)  # it would read far ahead
     fields = [field for field in file.schema_arrow if not field.name.startswith("__index_level_")]  # pandas' own
     schema = pa.schema([*fields, (ROW, pa.int64())])
     writers = [pa.ipc.new_stream(bucket, schema) for bucket in buckets]
-    names = [field.name for field in fields]
-    others = {options.id or "id", options.time or "time", options.target, SPLIT}
-    numbers = {field.name for field in fields if _is_number(field.type)}  # columns in which a number was seen
-    texts: set[str] = set()  # columns in which a text was seen
+    columns = Columns(schema, options)
     row = 2  # as a person counts: the header is row 1
-    for batch in track(file.iter_batches(ROWS, columns=names), "sorting rows", -(-file.metadata.num_rows // ROWS)):
+    batches = file.iter_batches(ROWS, columns=[field.name for field in fields])
+    for batch in track(batches, "sorting rows", -(-file.metadata.num_rows // ROWS)):
         rows = pa.array(np.arange(row, row + len(batch)))
         numbered = pa.RecordBatch.from_arrays([*batch.columns, rows], schema=schema)
-        frame = _to_frame(numbered)
-        for name in set(names) - numbers:
-            (texts if is_text(frame[name]) else numbers if frame[name].notna().any() else set()).add(name)
-        if row == 2 and len(frame):  # most faults show at once
-            features = options.feature_columns or [name for name in names if name in numbers - others]
-            to_samples(frame, options.model_copy(update={"feature_columns": features}))
+        columns.see(batch)
+        if row == 2:
+            _check_first(numbered, options.model_copy(update={"feature_columns": columns.of_numbers}))
         _scatter(numbered, options.id or "id", writers)
         row += len(batch)
     for writer in writers:
         writer.close()
-    features = [name for name in names if name not in others | (texts - numbers)]
-    return options.feature_columns or features or None
+    return columns.features or None
+
+
+class Columns:
+    """Which columns are features, learnt batch by batch: as in tables.py, all but those of nothing but text."""
+
+    def __init__(self, schema: pa.Schema, options: TableOptions) -> None:
+        self.asked_for = options.feature_columns
+        others = {options.id or "id", options.time or "time", options.target, SPLIT, ROW}
+        self.names = [name for name in schema.names if name not in others]
+        self.numbers = {name for name in self.names if _is_number(schema.field(name).type)}  # a number was seen
+        self.texts: set[str] = set()  # a text was seen
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        """Looks at the columns in which no number was seen yet."""
+        for name in set(self.names) - self.numbers:
+            column = batch.column(name).to_pandas()
+            (self.texts if is_text(column) else self.numbers if column.notna().any() else set()).add(name)
+
+    @property
+    def of_numbers(self) -> list[str]:
+        """The features that are certain already."""
+        return self.asked_for or [name for name in self.names if name in self.numbers]
+
+    @property
+    def features(self) -> list[str]:
+        """The features, when every batch was seen."""
+        return self.asked_for or [name for name in self.names if name in self.numbers or name not in self.texts]
+
+
+def _check_first(batch: pa.RecordBatch, options: TableOptions) -> None:
+    """Reads the first rows as if they were all: so most faults show at once, and not after minutes."""
+    frame = _to_frame(batch)
+    if len(frame):
+        to_samples(frame, options)
 
 
 def _scatter(batch: pa.RecordBatch, identifier: str, writers: list[pa.ipc.RecordBatchStreamWriter]) -> None:
