@@ -87,8 +87,8 @@ def evidence(found: Faithfulness, task: Task) -> str:
     text = (
         f"Put to the test on {found.samples} test sequences{unit}: without the heaviest steps the prediction {changes} "
         f"by {found.comprehensiveness:z.2f}, without as many at random by {found.random_comprehensiveness:z.2f}, "
-        f"without those whose single removal changes most by {found.occlusion_comprehensiveness:z.2f}; with the heaviest steps "
-        f"alone it {changes} by {found.sufficiency:z.2f}, with as many at random by "
+        f"without those whose single removal changes most by {found.occlusion_comprehensiveness:z.2f}; with the "
+        f"heaviest steps alone it {changes} by {found.sufficiency:z.2f}, with as many at random by "
         f"{found.random_sufficiency:z.2f}. Rank correlation of the weights with what removing each step alone changes: "
         f"{_correlation(found.rank_correlation)}"
     )
