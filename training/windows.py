@@ -61,27 +61,37 @@ def cut(
     Raises:
         ValueError: a part gets no window.
     """
-    found: list[list[np.ndarray]] = [[] for _ in PARTS]  # of each part, (sample, feature, span)
-    for i in np.flatnonzero(lengths >= windows.span):
-        rows = slice(0, lengths[i])
-        part = sliding_window_view(parts[i, rows], windows.span)[:: windows.stride]  # (sample, span)
-        measured = sliding_window_view(known[i, rows], windows.span)[:: windows.stride]
-        taken = (part == part[:, :1]).all(axis=1) & measured[:, windows.window :].all(axis=1)
-        cuts = sliding_window_view(sequences[i, rows], windows.span, axis=0)[:: windows.stride]
-        for index, into in enumerate(found):
-            into.append(cuts[taken & (part[:, 0] == index)])
-    counts = [sum(map(len, cuts)) for cuts in found]
-    if 0 in counts:
-        received = ", ".join(f"{count} for {part}" for count, part in zip(counts, PARTS, strict=True))
+    real = np.arange(sequences.shape[1]) < lengths[:, None]
+    found = _starts(np.where(real, parts, -1), known, windows)
+    if not all(map(len, found)):
+        received = ", ".join(f"{len(starts)} for {part}" for starts, part in zip(found, PARTS, strict=True))
         raise ValueError(
             f"expected windows of {windows.window} + {windows.horizon} rows for train, validation and test, received "
             f"{received}; the longest series has {lengths.max()} rows, which the shares divide where series are few"
         )
-    return [_dataset(np.concatenate(cuts), target, windows) for cuts in found]
+    rows = sequences.reshape(-1, sequences.shape[2])
+    return [_dataset(rows, starts, target, windows) for starts in found]
 
 
-def _dataset(cuts: np.ndarray, target: int, windows: Windows) -> Dataset:
-    """Windows and what follows them, from `cuts (sample, feature, span)`."""
-    sequences = np.ascontiguousarray(cuts[:, :, : windows.window].transpose(0, 2, 1))
-    lengths = np.full(len(cuts), windows.window, np.int32)
-    return Dataset(sequences, lengths, np.ascontiguousarray(cuts[:, target, windows.window :]))
+def _starts(parts: np.ndarray, known: np.ndarray, windows: Windows) -> list[np.ndarray]:
+    """Where the windows of each part begin, `(sample,)`, as rows of all series one after another.
+
+    Args:
+        parts: `(series, time)`, -1 where there is no row.
+        known: `(series, time)`.
+    """
+    time = parts.shape[1]
+    if time < windows.span:
+        return [np.empty(0, np.intp) for _ in PARTS]
+    spans = sliding_window_view(parts, windows.span, axis=1)[:, :: windows.stride]  # (series, window, span)
+    followed = sliding_window_view(known, windows.span, axis=1)[:, :: windows.stride, windows.window :]
+    whole = (spans == spans[:, :, :1]).all(axis=2) & followed.all(axis=2)
+    found = [np.nonzero(whole & (spans[:, :, 0] == index)) for index in range(len(PARTS))]
+    return [series * time + window * windows.stride for series, window in found]
+
+
+def _dataset(rows: np.ndarray, starts: np.ndarray, target: int, windows: Windows) -> Dataset:
+    """The windows that begin at `starts (sample,)`, and what follows them; `rows (row, feature)`."""
+    sequences = rows[starts[:, None] + np.arange(windows.window)]
+    targets = rows[starts[:, None] + np.arange(windows.window, windows.span), target]
+    return Dataset(sequences, np.full(len(starts), windows.window, np.int32), targets)
