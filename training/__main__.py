@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from training import options
@@ -235,22 +236,46 @@ def export(
 
 @cli.command()
 def examples(
+    only: Annotated[list[str] | None, typer.Argument(help="Names of models; without any, all.", metavar="NAME")] = None,
     models: ModelsFolder = Path("models"),
     runs: Annotated[Path, typer.Option(help="Folder for the run folders.")] = Path("runs"),
 ) -> None:
-    """Fit, evaluate and publish every model committed under models/ (about five minutes on two cores)."""
+    """Fit, evaluate and publish the models committed under models/ (all: under ten minutes on two cores)."""
     from training.publish import publish_run
     from training.recipes import RECIPES
     from training.text.fit import DATES
     from training.text.publish import publish_text_run
 
+    known = [recipe.name for recipe in RECIPES]
+    for name in only or []:
+        if name not in known:
+            fail(f"expected names out of {', '.join(known)}, received {name}")
     for recipe in RECIPES:
+        if only and recipe.name not in only:
+            continue
         folder = runs / recipe.name
         is_text = recipe.data == DATES
         (fit_text if is_text else fit)(recipe.data, seeds=recipe.seeds, out=folder, **recipe.options)
         evaluate(folder)
         publish = publish_text_run if is_text else publish_run
         console.print(f"published {publish(folder, recipe.name, models, recipe.description)}")
+
+
+@cli.command()
+def tour(
+    docs: Annotated[Path, typer.Option(help="Folder of attention.md.", file_okay=False)] = Path("docs"),
+    models: ModelsFolder = Path("models"),
+) -> None:
+    """Draw the pictures of docs/attention.md again: every score and normalizer on the planted step (ten minutes)."""
+    from training.tour import VARIANTS
+    from training.tour import tour as draw
+
+    with Progress() as progress:
+        task = progress.add_task("variants", total=len(VARIANTS))
+        try:
+            draw(docs, models, lambda found: progress.advance(task))
+        except (ValueError, OSError) as error:
+            fail(error)
 
 
 if __name__ == "__main__":

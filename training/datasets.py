@@ -247,7 +247,5 @@ def _split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
     from sklearn.model_selection import train_test_split
 
     classes = data.targets if np.issubdtype(data.targets.dtype, np.integer) else None
-    rows: list[Any] = train_test_split(
-        np.arange(len(data)), test_size=share, stratify=classes, random_state=SPLIT_SEED
-    )
+    rows: list[Any] = train_test_split(np.arange(len(data)), test_size=share, stratify=classes, random_state=SPLIT_SEED)
     return data.take(rows[0]), data.take(rows[1])

@@ -59,6 +59,9 @@ SETTINGS = {
     "japanese-vowels": Settings(
         FitConfig(epochs=100, patience=40, batch_size=16, learning_rate=0.002), dropout=0.5, input_noise=1.0
     ),
+    "tecator": Settings(
+        FitConfig(epochs=120, patience=40, batch_size=16, learning_rate=0.01), input_noise=0.003, scaling="sequence"
+    ),
 }
 OWN = Settings(FitConfig(epochs=100, patience=20, batch_size=32, learning_rate=0.003), input_noise=0.1)  # other data
 
@@ -90,5 +93,12 @@ RECIPES = [
         3,
         {"position": "after", "score": "additive", "bidirectional": True, "units": 64},
         "Tells nine speakers apart by how they say two Japanese vowels, in 12 coefficients a step.",
+    ),
+    Recipe(
+        "tecator",
+        "tecator",
+        3,
+        {"position": "after", "score": "additive"},
+        "Tells the fat in chopped meat, in percent, from the near infrared light that it absorbs at 100 wavelengths.",
     ),
 ]

@@ -79,6 +79,13 @@ def test_a_step_outside_the_sequence_is_refused(command, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_an_example_that_is_not_one_is_refused(command, tmp_path):
+    said = failed(command("examples", "italy", "--models", tmp_path, "--runs", tmp_path))
+    assert said.startswith("expected names out of planted-before, ")
+    assert said.endswith(", received italy")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_vector_per_feature_without_attention_is_refused(command, tmp_path):
     result = command("fit", "planted", "--position", "none", "--per-feature", "--out", tmp_path / "run")
     assert failed(result) == "expected an attention block for per_feature, received position none"
