@@ -62,14 +62,7 @@ def load_streamed(path: Path, options: TableOptions) -> Data:
     folder = _check_room(2 * size(path))
     reason = f"{size(path) / 1e6:,.0f} MB in memory, more than --memory {options.memory}"
     Console(markup=False, highlight=False, soft_wrap=True).print(f"{path.name}: {reason}: streamed through {folder}")
-    with ExitStack() as open_files:
-        buckets = [
-            open_files.enter_context(TemporaryFile()) for _ in range(min(MOST_BUCKETS, size(path) // BUCKET + 1))
-        ]
-        features = _fill_buckets(path, buckets, options)
-        pieces = deque(_read_buckets(buckets, options.model_copy(update={"feature_columns": features})))
-    if not pieces:
-        raise ValueError(f"expected at least one row of data, received an empty table: {path}")
+    pieces = _sort_out(path, options)
     some = pieces[0]
     column = pd.concat([piece.targets for piece in pieces])
     split = None if some.split is None else pd.concat([piece.split for piece in pieces]).sort_index()
@@ -88,6 +81,18 @@ def load_streamed(path: Path, options: TableOptions) -> Data:
         validation=validation,
         test=test,
     )
+
+
+def _sort_out(path: Path, options: TableOptions) -> deque[Samples]:
+    """The sequences of a table on disk, in pieces; every sequence is whole, in one of them."""
+    count = min(MOST_BUCKETS, size(path) // BUCKET + 1)
+    with ExitStack() as open_files:
+        buckets = [open_files.enter_context(TemporaryFile()) for _ in range(count)]
+        features = _fill_buckets(path, buckets, options)
+        pieces = deque(_read_buckets(buckets, options.model_copy(update={"feature_columns": features})))
+    if not pieces:
+        raise ValueError(f"expected at least one row of data, received an empty table: {path}")
+    return pieces
 
 
 def _fill_buckets(path: Path, buckets: Sequence[IO[bytes]], options: TableOptions) -> list[str] | None:

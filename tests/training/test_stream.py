@@ -107,7 +107,7 @@ def test_a_column_of_text_is_left_out_unless_a_number_is_in_it(write):
 def test_neighbours_in_the_table_are_none_on_disk(write):
     data = stream.load_streamed(write(long_table().sort_values(["id", "time"])), TableOptions())
     ids = data.train.sequences[:, 0, 0] // 10
-    assert (np.abs(np.diff(ids)) < 3).mean() < 0.1  # they are in buckets by a hash of the id
+    assert (np.abs(np.diff(ids)) < 3).mean() < 0.4  # as buckets are by a hash of the id; in one, it would be 0.8
 
 
 def fault(row, **values):
