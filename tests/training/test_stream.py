@@ -1,8 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from training import batches, stream
+from training.__main__ import cli
 from training.batches import feed, shuffled
 from training.datasets import Dataset, planted
 from training.fit import FitConfig, Run, fit, load
@@ -169,6 +171,14 @@ def test_what_takes_more_memory_than_allowed_is_streamed_and_said_to_be(write, t
     assert "own.parquet: 0 MB in memory, more than --memory 0: streamed through" in capsys.readouterr().out
     assert not load(str(path), TableOptions(memory=1)).train.on_disk
     assert not stream.must_stream(tmp_path / "own.csv", TableOptions(memory=0))
+
+
+def test_the_command_streams_and_ends_with_a_sentence(write):
+    path = write(fault(500, x="oops"))
+    result = CliRunner().invoke(cli, ["fit", str(path), "--memory", "0"])
+    assert result.exit_code == 1
+    assert "more than --memory 0: streamed through" in result.stdout
+    assert result.stderr == "error: expected a number in column x, received oops, row 500\n"
 
 
 def test_a_disk_without_room_is_said_before_anything_is_written(write, monkeypatch):
