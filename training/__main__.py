@@ -28,8 +28,6 @@ ModelsFolder = Annotated[Path, typer.Option("--models", help="Folder of publishe
 KERAS = "A .keras file of your own"
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that `fit` wrote.", exists=True, file_okay=False)]
 
-cli.command()(fit_text)
-
 
 @cli.command()
 def fit(
@@ -134,6 +132,9 @@ def fit(
     console.print(
         f"{folder}: validation loss {losses}; seed {run.chosen} chosen. Next: evaluate {folder}", soft_wrap=True
     )
+
+
+cli.command()(fit_text)
 
 
 @cli.command()

@@ -14,6 +14,7 @@ DATA, PAIRS = "Dates", "Own pairs"
 
 def fit_text(
     data: Annotated[str, typer.Argument(help="dates, or the path of pairs of your own: .csv, .parquet.")],
+    config: options.Config = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/DATA")] = None,
     score: Annotated[
         Literal["dot", "cosine", "additive", "general"],
@@ -75,7 +76,7 @@ def fit_text(
         refuse_options(made, DATES, data)
     folder = out or Path("runs") / (DATES if data == DATES else Path(data).stem)
     try:
-        config = FitConfig(epochs=epochs, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
+        how = FitConfig(epochs=epochs, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
         model = EncoderDecoderConfig(
             score=score,
             normalizer=normalizer,
@@ -87,7 +88,7 @@ def fit_text(
             unknown=unknown,
         )
         reading = made if data == DATES else PairsOptions(**columns)
-        run = fit_pairs(data, reading, model, config, list(range(seeds)), folder)
+        run = fit_pairs(data, reading, model, how, list(range(seeds)), folder)
     except (ValueError, OSError) as error:
         fail(error)
     losses = ", ".join(f"{loss:.5f}" for loss in run.validation_loss.values())
