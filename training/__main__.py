@@ -242,6 +242,7 @@ def examples(
     runs: Annotated[Path, typer.Option(help="Folder for the run folders.")] = Path("runs"),
 ) -> None:
     """Fit, evaluate and publish the models committed under models/ (all: under ten minutes on two cores)."""
+    from training.card import CARD_FILE, index
     from training.publish import publish_run
     from training.recipes import RECIPES
     from training.text.fit import DATES
@@ -260,6 +261,7 @@ def examples(
         evaluate(folder)
         publish = publish_text_run if is_text else publish_run
         console.print(f"published {publish(folder, recipe.name, models, recipe.description)}")
+    (models / CARD_FILE).write_text(f"# Models\n\n{index(models)}")
 
 
 @cli.command()

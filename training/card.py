@@ -1,6 +1,9 @@
 """The model card: model.json in words, written beside it."""
 
-from service.manifest import Faithfulness, Manifest, Task
+from functools import partial
+from pathlib import Path
+
+from service.manifest import MANIFEST_FILE, Faithfulness, Manifest, Task
 from training import words
 
 CARD_FILE = "README.md"
@@ -20,10 +23,41 @@ def card(manifest: Manifest) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def index(models: Path) -> str:
+    """The newest version of every model in a folder, with what matters most of its card, as a Markdown table."""
+    newest = [
+        max(folder.glob("*/" + MANIFEST_FILE), key=_version) for folder in sorted(models.iterdir()) if folder.is_dir()
+    ]
+    header = [
+        "| model | what it does | attention | takes | test part | plain LSTM | its weights, tested |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join(header + [_row(Manifest.read(path.parent)) for path in newest]) + "\n"
+
+
+def _version(path: Path) -> int:
+    return int(path.parent.name)
+
+
+def _row(manifest: Manifest) -> str:
+    quality, found = manifest.quality, manifest.faithfulness
+    attention = f"{manifest.attention.kind}, {manifest.attention.position}" if manifest.attention else "none"
+    reached = twin = "not measured"
+    if quality is not None:
+        number = partial(words.number, metric=quality.metric)
+        reached = f"{quality.metric} {number(quality.published)}"
+        if len(quality.seeds) > 1:
+            reached += f"; of {len(quality.seeds)} seeds {number(quality.mean)} ± {number(quality.spread)}"
+        twin = number(quality.twin.mean) if quality.twin else twin
+    link = f"[{manifest.name}]({manifest.name}/{manifest.version}/{CARD_FILE})"
+    cells = (link, manifest.description, attention, manifest.sequences_shape, reached, twin)
+    return f"| {' | '.join(cells)} | {found.verdict if found else 'not tested'} |"
+
+
 def _table(manifest: Manifest) -> str:
     rows = [
         ("task", manifest.task),
-        ("takes", manifest.sequences_shape + _trained_on(manifest) + ", raw values: scaling is in the graph"),
+        ("takes", manifest.sequences_shape + _trained_on(manifest) + _read(manifest)),
         ("features", ", ".join(manifest.features)),
         ("answers", _answers(manifest)),
     ]
@@ -33,7 +67,15 @@ def _table(manifest: Manifest) -> str:
 def _answers(manifest: Manifest) -> str:
     if manifest.horizon is not None:
         return f"the next {manifest.horizon} values"
+    if manifest.decoding is not None:
+        return f"a text of up to {manifest.decoding.longest} characters"
     return ", ".join(manifest.labels) or "a value"
+
+
+def _read(manifest: Manifest) -> str:
+    if manifest.vocabulary is None:
+        return ", raw values: scaling is in the graph"
+    return f"; it knows {len(manifest.vocabulary.input) - 2} different characters"
 
 
 def _trained_on(manifest: Manifest) -> str:
@@ -66,11 +108,16 @@ def _attention(manifest: Manifest) -> str:
         return f"## Attention\n\nThe model's own, over {' and '.join(attention.axes)}.\n\n{NOT_TESTED}"
     over = "step and feature" if "feature" in attention.axes else "step"
     text = f"{attention.kind}, {attention.position} the LSTM, one weight for each {over}."
+    if manifest.task == "sequence":
+        text = f"{attention.kind}: for each character of the answer, one weight for each character of the text."
     on_step = manifest.training.attention_on_step if manifest.training else None
     if on_step:
+        known, of = "step that decides is", "sequences"
+        if manifest.task == "sequence":
+            known, of = "place in the text that decides some characters (a date's year) is", "characters"
         text += (
-            f"\n\nThe step that decides is known here: the largest weight is on it for {on_step['top']:.1%} of the "
-            f"test sequences, and its mean weight is {on_step['mean_weight']:.2f}."
+            f"\n\nThe {known} known here: the largest weight is on it for {on_step['top']:.1%} of the test {of}, and "
+            f"the mean weight there is {on_step['mean_weight']:.2f}."
         )
     return f"## Attention\n\n{text}\n\n{_faithfulness(manifest.faithfulness, manifest.task)}"
 

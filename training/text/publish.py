@@ -52,6 +52,7 @@ def publish_text_run(folder: Path, name: str, models: Path, description: str = "
             lengths=Lengths(min=int(trained.min()), max=int(trained.max())),
             seed=run.chosen,
             settings={**run.model.model_dump(), **run.fit.model_dump()},
+            attention_on_step=metrics.evidence,
         ),
         quality=metrics.quality,
         faithfulness=metrics.faithfulness,
