@@ -16,8 +16,9 @@ LAYERS = [
     ["service.app"],
     ["service.routes", "service.docs"],
     ["service.predictor"],
+    ["service.inference"],
     ["service.wire", "service.explanations", "service.repository", "service.padding", "service.schemas"],
-    ["service.runtime", "service.manifest", "service.settings", "service.errors", "service.arrays"],
+    ["service.runtime", "service.text", "service.manifest", "service.settings", "service.errors", "service.arrays"],
 ]
 
 
