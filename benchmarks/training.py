@@ -22,11 +22,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from training.datasets import Data, planted
+from training.data.datasets import Data, planted
+from training.data.stream import load_streamed
+from training.data.tables import TableOptions, load_table
 from training.fit import FitConfig, fit_seed
 from training.models import ModelConfig, Scaling, build
-from training.stream import load_streamed
-from training.tables import TableOptions, load_table
 
 MODEL = ModelConfig(position="before", units=32, input_noise=0.5, block_noise=4)
 LEARNING_RATE = 0.003

@@ -79,12 +79,12 @@ def fit(
     With --horizon and --window a long table is forecast: its target is one more feature, whose next values are
     predicted from the steps of a window, rows taken as evenly spaced in time. Without a column id it is one series.
     """
-    from training.datasets import BUILT_IN
+    from training.data.datasets import BUILT_IN
+    from training.data.tables import TableOptions
     from training.fit import fit as fit_run
     from training.recipes import OWN, SETTINGS
     from training.runs import FitConfig
     from training.search import search as try_out
-    from training.tables import TableOptions
 
     planted = given(n=n, time_steps=time_steps, features=features, step=step)
     table = given(
@@ -145,10 +145,10 @@ def evaluate(
     ] = True,
 ) -> None:
     """Judge a run on the test part of its data, and write metrics.json and, with pictures, report.html."""
-    from training import words
     from training.evaluate import evaluate as evaluate_run
+    from training.judging import words
+    from training.judging.sections import quality_table
     from training.runs import REPORT_FILE
-    from training.sections import quality_table
     from training.text.evaluate import evaluate_pairs
     from training.text.fit import is_pairs
 

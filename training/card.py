@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from service.manifest import MANIFEST_FILE, Faithfulness, Manifest, Task
-from training import words
+from training.judging import words
 
 CARD_FILE = "README.md"
 NOT_TESTED = "May the weights be believed? Not tested."

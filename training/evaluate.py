@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict
 
 from service.explanations.faithfulness import Measured, summarize
 from service.manifest import Baseline, Faithfulness, Quality, Twin
-from training import baselines, explain, quality, sections
-from training.batches import feed
-from training.datasets import Data
+from training.data.batches import feed
+from training.data.datasets import Data
 from training.fit import Run
-from training.quality import METRICS, Bin
-from training.report import Section, report
+from training.judging import baselines, explain, quality, sections
+from training.judging.quality import METRICS, Bin
+from training.judging.report import Section, report
 from training.runs import METRICS_FILE, REPORT_FILE
 
 Outputs = dict[str, np.ndarray]

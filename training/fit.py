@@ -22,8 +22,10 @@ from rich.console import Console
 
 from service.explanations import charts
 from service.manifest import Task
-from training.batches import feed
-from training.datasets import BUILT_IN, Data
+from training.data.batches import feed
+from training.data.datasets import BUILT_IN, Data
+from training.data.stream import load_streamed, must_stream
+from training.data.tables import TableOptions, fingerprint, load_table
 from training.models import ModelConfig, Scaling, build
 from training.runs import (
     CURVE_FILE,
@@ -36,8 +38,6 @@ from training.runs import (
     progress,
     seed_folder,
 )
-from training.stream import load_streamed, must_stream
-from training.tables import TableOptions, fingerprint, load_table
 
 UNEVEN = 1.5  # how many times the samples of the smallest class the largest may have without weights in the loss
 LOSSES: dict[Task, str] = {

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from service.manifest import Attention, Example, Lengths, Task, TrainingRecord
-from training.datasets import Data
+from training.data.datasets import Data
 from training.evaluate import Metrics
 from training.export import Contract, ExportError, check_contract, check_parity, output_names, to_onnx
 from training.fit import Run

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from training.datasets import Data
+from training.data.datasets import Data
 from training.fit import Diverged, fit_seed
 from training.models import ModelConfig
 from training.runs import SEARCH_FILE, FitConfig

@@ -13,16 +13,16 @@ import onnxruntime as ort
 from service.explanations import charts, faithfulness
 from service.explanations.record import Explanation
 from service.manifest import GRAPH_FILE, Manifest, Verdict
-from training import explain, quality
-from training.datasets import Data, planted
+from training.data.datasets import Data, planted
 from training.evaluate import predict
 from training.fit import fit_seed
+from training.judging import explain, quality
 from training.models import NormalizerName, Position, ScoreName
 from training.recipes import SETTINGS
 from training.text.pairs import decode, encode
 
 POSITIONS: tuple[Position, ...] = ("before", "after")
-SCORES: tuple[ScoreName, ...] = ("dense", "dot", "cosine", "additive", "general")
+SCORES: tuple[ScoreName, ...] = ("dense", "local", "dot", "cosine", "additive", "general")
 NORMALIZERS: tuple[NormalizerName, ...] = ("softmax", "sum", "sparsemax")
 VARIANTS = list(itertools.product(POSITIONS, SCORES, NORMALIZERS))
 SEQUENCES = 10_000
@@ -124,8 +124,12 @@ def profiles(found: list[Found], step: int | None) -> dict[str, Any]:
         "padding": 12,
         "data": {"values": values},
         "facet": {
-            "row": {"field": "score", "sort": None, "header": {**header, "labelAngle": 0, "labelAlign": "left"}},
-            "column": {"field": "normalizer", "sort": None, "header": header},
+            "row": {
+                "field": "score",
+                "sort": list(SCORES),
+                "header": {**header, "labelAngle": 0, "labelAlign": "left"},
+            },
+            "column": {"field": "normalizer", "sort": list(NORMALIZERS), "header": header},
         },
         "spec": bars,
     }

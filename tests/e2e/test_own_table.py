@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from service.manifest import Manifest
 from tests.serving import serving
 from training.__main__ import cli
-from training.datasets import Data
+from training.data.datasets import Data
 from training.fit import Run
 
 

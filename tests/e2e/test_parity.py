@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from tests.serving import serving
 from training.__main__ import cli
-from training.datasets import japanese_vowels
+from training.data.datasets import japanese_vowels
 from training.fit import Run
 
 

@@ -3,12 +3,12 @@ import shutil
 import numpy as np
 import pytest
 
-from training import words
+from training.data.tables import TableOptions
 from training.evaluate import Metrics, evaluate
 from training.fit import Run, fit
+from training.judging import words
 from training.models import ModelConfig
 from training.runs import FitConfig
-from training.tables import TableOptions
 
 
 def test_evaluate_writes_mean_and_spread_over_the_seeds(evaluated_run):

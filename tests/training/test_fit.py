@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.explanations import charts
-from training.datasets import Data, Dataset, planted
+from training.data.datasets import Data, Dataset, planted
 from training.fit import Run, fit, fit_seed
 from training.models import ModelConfig
 from training.runs import FitConfig, learning_curve

@@ -10,7 +10,7 @@ from keras import layers
 
 from service.manifest import Attention, Lengths, Manifest
 from service.repository import load
-from training.datasets import planted
+from training.data.datasets import planted
 from training.evaluate import Metrics, evaluate
 from training.export import ExportError
 from training.fit import Run, fit

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from training import search as module
-from training.datasets import Data, Dataset, planted
+from training.data.datasets import Data, Dataset, planted
 from training.models import ModelConfig
 from training.runs import FitConfig
 from training.scores import SCORES

@@ -11,9 +11,9 @@ from service.explanations.charts import explanation_chart
 from service.explanations.faithfulness import Measured, measure, summarize
 from service.explanations.record import Explanation
 from service.manifest import START, UNKNOWN, Baseline, Faithfulness, Quality, Twin, Vocabulary
-from training import quality, sections
-from training.baselines import TWIN_FOLDER
-from training.report import Picture, Section, Table, report
+from training.judging import quality, sections
+from training.judging.baselines import TWIN_FOLDER
+from training.judging.report import Picture, Section, Table, report
 from training.runs import METRICS_FILE, REPORT_FILE, RUN_FILE
 from training.text.decoding import SIGNATURE, Decoder
 from training.text.fit import PairsRun, fit_pairs

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from service.explanations import charts
 from service.manifest import START, Vocabulary
+from training.data.tables import fingerprint
 from training.runs import (
     CURVE_FILE,
     HISTORY_FILE,
@@ -23,7 +24,6 @@ from training.runs import (
     progress,
     seed_folder,
 )
-from training.tables import fingerprint
 from training.text.models import EncoderDecoder, EncoderDecoderConfig, build
 from training.text.pairs import Pairs, PairsOptions, Texts, dates, encode, load_pairs
 

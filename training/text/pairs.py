@@ -10,10 +10,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.manifest import END, PAD, UNKNOWN, Vocabulary
-from training.datasets import SPLIT_SEED
-from training.frames import read_frame
-from training.samples import PARTS, refuse
-from training.tables import SPLIT, fingerprint
+from training.data.datasets import SPLIT_SEED
+from training.data.frames import read_frame
+from training.data.samples import PARTS, refuse
+from training.data.tables import SPLIT, fingerprint
 
 LOCALES = ["de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru", "sv", "tr"]
 FORMATS = [  # of babel, with y and not YYY, which would be the year of the week; numbers alone only where unambiguous

@@ -7,9 +7,9 @@ import pytest
 from service.explanations import charts
 from service.explanations.record import Explanation
 from service.manifest import Deletion
-from training import pictures
-from training.quality import Bin
-from training.report import Picture, Section, Table, report
+from training.judging import pictures
+from training.judging.quality import Bin
+from training.judging.report import Picture, Section, Table, report
 
 PHONE = 390
 

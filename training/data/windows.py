@@ -9,8 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.datasets import Dataset
-from training.samples import PARTS, draw_parts
+from training.data.datasets import Dataset
+from training.data.samples import PARTS, draw_parts
 
 ENOUGH = 10  # series, to put each of them into one part
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.datasets import Data
+from training.data.datasets import Data
 from training.fit import Run, fit
 from training.models import ModelConfig
 from training.runs import RUN_FILE

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sktime.datasets import load_italy_power_demand, load_japanese_vowels, load_tecator
 
-from training.datasets import BUILT_IN, italy_power, japanese_vowels, pad, planted, tecator
+from training.data.datasets import BUILT_IN, italy_power, japanese_vowels, pad, planted, tecator
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from training import batches, stream
 from training.__main__ import cli
-from training.batches import feed, shuffled
-from training.datasets import Dataset, planted
+from training.data import batches, stream
+from training.data.batches import feed, shuffled
+from training.data.datasets import Dataset, planted
+from training.data.tables import TableOptions, load_table
 from training.fit import FitConfig, Run, fit, load
 from training.models import ModelConfig, Scaling
-from training.tables import TableOptions, load_table
 
 PARTS = ("train", "validation", "test")
 

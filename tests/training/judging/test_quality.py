@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.quality import (
+from training.judging.quality import (
     bootstrap,
     calibration,
     calibration_error,

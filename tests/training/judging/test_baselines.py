@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.baselines import fit_twin, plain, trivial
-from training.datasets import Dataset, planted
+from training.data.datasets import Dataset, planted
 from training.fit import FitConfig, Run
+from training.judging.baselines import fit_twin, plain, trivial
 from training.models import ModelConfig
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.tables import TableOptions, load_table
-from training.windows import Windows
+from training.data.tables import TableOptions, load_table
+from training.data.windows import Windows
 
 PARTS = ("train", "validation", "test")
 

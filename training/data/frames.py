@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.datasets import BUILT_IN
-from training.samples import LARGEST, Impute, refuse, to_numbers
+from training.data.datasets import BUILT_IN
+from training.data.samples import LARGEST, Impute, refuse, to_numbers
 
 MISSING = {"", "na", "n/a", "nan", "null", "none"}  # in columns of numbers; as a target, None is a word like others
 

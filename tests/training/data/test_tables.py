@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from training.data.tables import TableOptions, load_table
 from training.fit import class_weights, load
-from training.tables import TableOptions, load_table
 
 PARTS = ("train", "validation", "test")
 SPLIT_LONG = ["a,0,1,5,train", "b,0,2,6,train", "c,0,3,7,validation", "d,0,4,8,test"]  # id, time, x, target, split

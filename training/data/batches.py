@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from training.datasets import Dataset, forget
+from training.data.datasets import Dataset, forget
 
 BLOCK = 2_000_000  # bytes of sequences that are neighbours on disk, and stay so in every epoch
 MIXED = 16  # blocks from anywhere, whose sequences are mixed

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from service.manifest import Task
-from training.datasets import SPLIT_SEED
+from training.data.datasets import SPLIT_SEED
 
 Impute = Literal["none", "zero", "mean", "last"]
 PARTS = ("train", "validation", "test")

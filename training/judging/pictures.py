@@ -7,7 +7,7 @@ import numpy as np
 from service.explanations import charts
 from service.explanations.record import Explanation
 from service.manifest import Deletion
-from training.quality import Bin
+from training.judging.quality import Bin
 
 WIDTH, HEIGHT = 320, 220
 STRONG, SECOND, WEAK = "#1c64f2", "#d9730d", "#8593a3"  # told apart without red and green

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from training import explain
-from training.datasets import Dataset, planted
-from training.explain import errors, examples, profile, put_to_the_test, run, weight_on_step
+from training.data.datasets import Dataset, planted
+from training.judging import explain
+from training.judging.explain import errors, examples, profile, put_to_the_test, run, weight_on_step
 from training.models import ModelConfig
 
 SHARED = ModelConfig(position="before")

@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.progress import track
 
-from training.datasets import Data, Dataset, forget
-from training.frames import is_text
-from training.samples import PARTS, Samples, fill_missing
-from training.tables import SPLIT, TableOptions, assign, check_unchanged, has_missing, source, to_samples
+from training.data.datasets import Data, Dataset, forget
+from training.data.frames import is_text
+from training.data.samples import PARTS, Samples, fill_missing
+from training.data.tables import SPLIT, TableOptions, assign, check_unchanged, has_missing, source, to_samples
 
 BUCKET = 64_000_000  # bytes of a bucket in memory; what is made of it takes several times as much
 MOST_BUCKETS = 500  # each is an open file

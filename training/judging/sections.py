@@ -7,10 +7,10 @@ import numpy as np
 from service.explanations.faithfulness import Measured, profiles
 from service.explanations.record import Explanation
 from service.manifest import Faithfulness, Quality, Task
-from training import pictures, words
-from training.datasets import Data
-from training.quality import Bin
-from training.report import Picture, Section, Table
+from training.data.datasets import Data
+from training.judging import pictures, words
+from training.judging.quality import Bin
+from training.judging.report import Picture, Section, Table
 
 
 def in_short(quality: Quality, faithfulness: Faithfulness | None, twin: str) -> Section:

@@ -16,9 +16,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.manifest import Task
-from training.datasets import Data, Dataset, blocks, pad
-from training.frames import is_text, read_frame, require, times_of, values_of
-from training.samples import (
+from training.data.datasets import Data, Dataset, blocks, pad
+from training.data.frames import is_text, read_frame, require, times_of, values_of
+from training.data.samples import (
     LARGEST,
     PARTS,
     Impute,
@@ -29,7 +29,7 @@ from training.samples import (
     read_targets,
     refuse,
 )
-from training.windows import ENOUGH, Windows, cut, part_rows
+from training.data.windows import ENOUGH, Windows, cut, part_rows
 
 SPLIT = "split"  # an optional column with one of PARTS in each row
 

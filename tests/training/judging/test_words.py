@@ -2,8 +2,8 @@ import pytest
 
 from service.manifest import Baseline, Faithfulness, Interval, Manifest, Quality, Twin
 from tests.serving import ROOT
-from training import words
 from training.card import card
+from training.judging import words
 
 OVER_SEEDS, OVER_SAMPLES = "Student's t over seeds", "Wilson over test sequences"
 

@@ -6,9 +6,9 @@ import numpy as np
 from service.explanations import faithfulness
 from service.explanations.faithfulness import Measured
 from service.explanations.record import Explanation
-from training.datasets import Data
+from training.data.datasets import Data
+from training.judging.quality import classes_of, marks
 from training.models import ModelConfig, Scaling
-from training.quality import classes_of, marks
 
 TESTED = 200  # sequences put to the test, fewer if they are long: each takes 120 runs and one for each of its steps
 STEPS_RUN = 50_000_000  # steps that the model is run over for the test: about a minute

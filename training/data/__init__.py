@@ -1,0 +1,1 @@
+"""Labelled sequences: the built-in data sets, and the user's own tables, small or larger than memory."""
