@@ -4,8 +4,9 @@
                              ├─ LSTM, every state ─ block ─ flatten or sum ─ head ─ prediction    after
                              └─ LSTM, final state ───────────────────────── head ─ prediction    none
 
-After the LSTM, the weighted states are flattened for the dense score, as in the original block, and summed over time
-for the others, whose query is the final state.
+Before the LSTM, the weighted inputs are multiplied by `time`: a block that weighs all steps alike changes nothing, and
+the LSTM learns from the start. After it, the weighted states are flattened for the dense score, as in the original
+block, and summed over time for the others; the query of a score that has one is the final state.
 
 Which models take which lengths: without `variable_length`, only the one they were built for. With it, any length; but
 the dense and the local score have weights for each step, so with them a model takes up to the `time` it was built for.
@@ -19,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.manifest import Task
-from training.datasets import blocks
+from training.data.datasets import blocks
 from training.layers import AttentionBlock, LastState, Reverse, ScaledSequence, ValidSteps, ZeroPadding
 from training.scores import SCORES
 
@@ -135,7 +136,8 @@ def build(config: ModelConfig, *, task: Task, outputs: int, time: int, scaling: 
     if config.position == "before":
         x, attention = block(x, valid)
         if config.block_noise:
-            x = keras.layers.GaussianNoise(config.block_noise / time)(x)  # 1 / time: the weight of an idle block
+            x = keras.layers.GaussianNoise(config.block_noise / time)(x)
+        x = keras.layers.Rescaling(time, name="rescale")(x)  # of a block whose weights are 1 / time: its inputs again
     states, final = _lstms(x, lengths, config)
     x = final
     if config.position == "after":

@@ -166,6 +166,16 @@ def test_noise_and_dropout_act_in_training_only(setting):
     assert (first == second).all()
 
 
+def test_a_block_that_weighs_all_steps_alike_changes_nothing():
+    plain = make(ModelConfig(position="none", units=3))
+    idle = make(ModelConfig(position="before", score="local", units=3))  # its score starts at 0 everywhere
+    idle.set_weights([*idle.get_layer("attention").get_weights(), *plain.get_weights()])
+    expected = plain(feeds(False))["prediction"]
+    outputs = idle(feeds(False))
+    np.testing.assert_allclose(outputs["attention"], np.full((4, TIME), 1 / TIME), rtol=1e-6)
+    np.testing.assert_allclose(outputs["prediction"], expected, atol=1e-6)
+
+
 def test_noise_behind_the_block_does_not_touch_the_weights():
     model = make(ModelConfig(position="before", units=3, block_noise=0.5))
     first, second = (np.asarray(model(feeds(False), training=True)["attention"]) for _ in range(2))
