@@ -35,6 +35,7 @@ from training.runs import (
     FitConfig,
     clear,
     learning_curve,
+    optimizer,
     progress,
     seed_folder,
 )
@@ -162,7 +163,7 @@ def fit_seed(
     # Only the prediction is trained; the attention is what the model makes of it.
     trained = keras.Model(model.input, model.output["prediction"])
     trained.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate, clipnorm=1.0),
+        optimizer=optimizer(settings, len(data.train)),
         loss=LOSSES[data.task],
         loss_weights=1 / scaling.target_variance,  # the loss of a standardized target, where it is a value
         metrics=["accuracy"] if data.labels else [],

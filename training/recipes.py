@@ -4,6 +4,13 @@ Noise is in all of them, in training only. On the inputs of the two small data s
 few sequences by heart. On the planted step some stands behind a block before the LSTM, too: what the block weighs
 little drowns in it, so that the attention has to gather the evidence. Without noise the top weight was on the planted
 step for 78 % of the test sequences, with it for more than 99 %.
+
+The model of ItalyPowerDemand was chosen inside the 67 training days: its score and normalizer by five-fold
+cross-validation, in which the settings tried differ little by accuracy (0.95 to 0.97, and 0.97 without attention), but
+much by rank correlation of the weights with what leaving out each hour changes: 0.2 with the dense score and softmax,
+0.85 with the local score and sparsemax, whose hours of weight 0 really have no say; its size and learning rate by the
+mean validation loss of three seeds. (Test results of four settings were seen on the way, so that its test accuracy is
+not that of a single shot.)
 """
 
 from dataclasses import dataclass
@@ -55,12 +62,12 @@ SETTINGS = {
     "planted": Settings(
         FitConfig(epochs=12, patience=12, batch_size=64, learning_rate=0.003), input_noise=0.5, block_noise=4
     ),
-    "italy-power": Settings(FitConfig(epochs=200, patience=60, batch_size=16, learning_rate=0.003), input_noise=0.5),
+    "italy-power": Settings(FitConfig(epochs=200, patience=200, batch_size=16, learning_rate=0.003), input_noise=0.3),
     "japanese-vowels": Settings(
         FitConfig(epochs=100, patience=40, batch_size=16, learning_rate=0.002), dropout=0.5, input_noise=1.0
     ),
     "tecator": Settings(
-        FitConfig(epochs=120, patience=40, batch_size=16, learning_rate=0.01), input_noise=0.003, scaling="sequence"
+        FitConfig(epochs=150, patience=150, batch_size=16, learning_rate=0.005), input_noise=0.003, scaling="sequence"
     ),
 }
 OWN = Settings(FitConfig(epochs=100, patience=20, batch_size=32, learning_rate=0.003), input_noise=0.1)  # other data
@@ -84,7 +91,7 @@ RECIPES = [
         "italy-power",
         "italy-power",
         3,
-        {"position": "before"},
+        {"position": "before", "score": "local", "normalizer": "sparsemax"},
         "Tells from a day of power demand in Italy, hour by hour, which half of the year it was.",
     ),
     Recipe(
@@ -101,4 +108,5 @@ RECIPES = [
         {"position": "after", "score": "additive"},
         "Tells the fat in chopped meat, in percent, from the near infrared light that it absorbs at 100 wavelengths.",
     ),
+    Recipe("dates", "dates", 1, {}, "Turns a date as people of twelve languages write it into ISO 8601."),
 ]

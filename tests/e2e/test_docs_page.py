@@ -28,7 +28,7 @@ def test_the_examples_of_every_model_run(page, server):
     predict = page.locator("#operations-predict-predict_predict_post")
     predict.locator(".opblock-summary").click()
     examples = predict.locator("select.examples-select-element, .examples-select select").first
-    for name in ("dates", "italy-power", "japanese-vowels", "planted-after", "planted-before"):
+    for name in ("dates", "italy-power", "japanese-vowels", "planted-after", "planted-before", "tecator"):
         examples.select_option(label=name)  # waits until the page has drawn the choice
         predict.get_by_role("button", name="Execute").click()
         answer = predict.locator(".live-responses-table")

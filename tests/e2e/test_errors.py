@@ -39,7 +39,7 @@ def check(response, status, detail, pointer=None):
         (body(["text"]), "/sequences/0", 'received "text"'),
         (body([[[0.0, 0.0]] * 6], model="japanese-vowels"), "/sequences/0/0", "expected a list of 12 numbers"),
         (body([[]], model="japanese-vowels"), "/sequences/0", "expected 1 to 10000 time steps, received 0"),
-        (body([GOOD], model=None), "/model", "one of italy-power, japanese-vowels, planted-after, planted-before"),
+        (body([GOOD], model=None), "/model", "one of dates, italy-power, "),
         (body([GOOD], attention="per_feature"), "/attention", "has no attention vector per feature"),
         (body([GOOD], unknown=1), "/unknown", "expected no such field"),
         (body([GOOD], **{"a/b~c": 1}), "/a~1b~0c", "expected no such field"),
@@ -66,7 +66,7 @@ def test_what_is_not_json_is_400(client, content):
 
 
 def test_unknown_models_and_versions_are_404(client):
-    check(client.post("/predict", json=body([GOOD], model="nope")), 404, "expected a model out of ['italy-power'")
+    check(client.post("/predict", json=body([GOOD], model="nope")), 404, "expected a model out of ['dates'")
     check(client.post("/predict", json=body([GOOD], version=9)), 404, "expected a version of planted-before out of [1]")
 
 

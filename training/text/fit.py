@@ -21,6 +21,7 @@ from training.runs import (
     FitConfig,
     clear,
     learning_curve,
+    optimizer,
     progress,
     seed_folder,
 )
@@ -135,7 +136,7 @@ def fit_seed(
     keras.utils.set_random_seed(seed)
     model = build(config, len(vocabulary.input), len(vocabulary.output))
     model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate, clipnorm=1.0),
+        optimizer=optimizer(settings, len(data.train)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     inputs, following, counts = arrays(data.train, vocabulary)
