@@ -14,7 +14,8 @@ serve: .venv/serve.installed
 	@$(BIN)/python -m service --port $(PORT)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest --ignore tests/e2e -n auto --maxprocesses 4 --dist loadfile
 
 train: .venv/dev.installed
 	$(BIN)/python -m training examples
