@@ -241,7 +241,7 @@ def examples(
     models: ModelsFolder = Path("models"),
     runs: Annotated[Path, typer.Option(help="Folder for the run folders.")] = Path("runs"),
 ) -> None:
-    """Fit, evaluate and publish the models committed under models/ (all: under ten minutes on two cores)."""
+    """Fit, evaluate and publish the models committed under models/ (all: about a quarter of an hour on two cores)."""
     from training.card import CARD_FILE, index
     from training.publish import publish_run
     from training.recipes import RECIPES
