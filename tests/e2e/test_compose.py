@@ -86,9 +86,10 @@ def test_predicts_and_explains(client, manifest):
     answer = predict(client, manifest)
     kept = client.get(f"/attention/{answer['id']}").raise_for_status().json()
     assert kept["model"] == manifest["name"]
-    assert kept["sequences"][0]["label"] == answer["labels"][0]
+    assert kept["sequences"][0]["prediction"] == answer["predictions"][0]
     assert kept["sequences"][0]["attention"] == answer["attention"][0]
-    assert sum(answer["attention"][0]) == pytest.approx(1, abs=1e-5)
+    rows = answer["attention"][0] if manifest["task"] == "sequence" else answer["attention"]
+    assert [sum(row) for row in rows] == pytest.approx([1] * len(rows), abs=1e-5)
 
 
 def test_explanations_survive_a_restart(compose, client):
