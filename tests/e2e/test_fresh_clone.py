@@ -11,6 +11,8 @@ import pytest
 
 from tests.serving import ROOT
 
+NAMES = {"dates", "italy-power", "japanese-vowels", "planted-after", "planted-before", "tecator"}
+
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
@@ -46,13 +48,13 @@ def make_serve(clone, limit_s):
     ) as make:
         try:
             printed = ""
-            while not (found := re.search(r"Serving italy-power, .* at (http://127\.0\.0\.1:\d+)", printed)):
+            while not (found := re.search(r"Serving .* at (http://127\.0\.0\.1:\d+)", printed)):
                 line = make.stdout.readline()
                 assert line, printed
                 printed += line
             assert time.monotonic() - started < limit_s
             listed = httpx.get(f"{found[1]}/models").json()["models"]
-            assert len(listed) == 4
+            assert {model["manifest"]["name"] for model in listed} == NAMES
             os.killpg(make.pid, signal.SIGINT)  # as a terminal does
             rest = make.stdout.read()
             make.wait(10)
