@@ -15,7 +15,7 @@ serve: .venv/serve.installed
 
 test: lint
 	$(BIN)/python -m pytest tests/e2e
-	$(BIN)/python -m pytest --ignore tests/e2e -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --ignore tests/e2e -n auto --maxprocesses 4 --dist worksteal
 
 train: .venv/dev.installed
 	$(BIN)/python -m training examples

@@ -232,7 +232,7 @@ def test_a_streamed_table_is_learnt_as_one_in_memory(write, tmp_path):
     losses = []
     for memory in (0, 500):
         folder = tmp_path / f"run-{memory}"
-        config = FitConfig(epochs=5, batch_size=32, learning_rate=0.03)
+        config = FitConfig(epochs=15, batch_size=32, learning_rate=0.03)
         run = fit(str(path), TableOptions(memory=memory), ModelConfig(position="none", units=4), config, [0], folder)
         losses.append(run.validation_loss[0])
     assert losses[0] == pytest.approx(losses[1], abs=0.05)
