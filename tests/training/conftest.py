@@ -23,7 +23,14 @@ def pytest_configure(config):
 def fitted_run(tmp_path_factory):
     """A run folder of two seeds, not to be written to."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    fit("planted", {"n": 400}, ModelConfig(position="before", units=4), FitConfig(epochs=3, learning_rate=0.01), [0, 1], folder)
+    fit(
+        "planted",
+        {"n": 400},
+        ModelConfig(position="before", units=4),
+        FitConfig(epochs=3, learning_rate=0.01),
+        [0, 1],
+        folder,
+    )
     return folder
 
 
