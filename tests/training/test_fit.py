@@ -60,7 +60,7 @@ def test_a_run_folder_holds_what_its_description_says(fitted_run):
 def test_run_json_says_how_to_fit_it_again(fitted_run):
     run = Run.read(fitted_run)
     assert (run.data, run.data_options) == ("planted", {"n": 400})
-    assert (run.model, run.fit.epochs) == (ModelConfig(position="before", units=4), 2)
+    assert (run.model, run.fit.epochs) == (ModelConfig(position="before", units=4), 3)
     assert len(run.load_data().train) == 320
 
 
@@ -68,7 +68,7 @@ def test_history_has_the_losses_of_every_epoch(fitted_run):
     for seed, lowest in Run.read(fitted_run).validation_loss.items():
         history = json.loads((fitted_run / f"seed-{seed}" / "history.json").read_text())
         assert set(history) == {"loss", "val_loss", "accuracy", "val_accuracy"}
-        assert {len(values) for values in history.values()} == {2}
+        assert {len(values) for values in history.values()} == {3}
         assert lowest == min(history["val_loss"])
 
 
