@@ -2,6 +2,8 @@
 
 import logging
 import time
+from functools import partial
+from typing import Any
 
 import uuid_utils
 
@@ -39,54 +41,30 @@ class Predictor:
         request = wire.read_request(body)
         model = self._repository.get(request.model, request.version)
         _check_options(request, model.manifest)
-        if model.codec is None:
-            explanation = await self._explain_numbers(model, request)
-        else:
-            explanation = await self._explain_texts(model, model.codec, request)
+        run = self._run_numbers if model.codec is None else partial(self._run_texts, codec=model.codec)
+        explanation = _explain(model.manifest, await run(model, request))
         id, store_error = await self._keep(explanation) if request.store else (None, None)
         return wire.write_answer(explanation, request, id, store_error)
 
-    async def _explain_numbers(self, model: Model, request: PredictRequest) -> Explanation:
+    async def _run_numbers(self, model: Model, request: PredictRequest) -> dict[str, Any]:
+        """The fields of an explanation that the model decides."""
         settings, manifest = self._settings, model.manifest
         sequences = wire.read_sequences(request.sequences, manifest, settings.max_sequences, settings.max_steps)
         predictions, attention = await inference.run_numbers(model, sequences, settings.max_batch_values)
-        return Explanation(
-            id=str(uuid_utils.uuid7()),
-            created=time.time(),
-            model=manifest.name,
-            version=manifest.version,
-            task=manifest.task,
-            features=manifest.features,
-            classes=manifest.labels,
-            sequences=sequences,
-            predictions=predictions,
-            labels=name_labels(predictions, manifest),
-            attention=attention,
-        )
+        labels = name_labels(predictions, manifest)
+        return {"sequences": sequences, "predictions": predictions, "labels": labels, "attention": attention}
 
-    async def _explain_texts(self, model: Model, codec: Codec, request: PredictRequest) -> Explanation:
+    async def _run_texts(self, model: Model, request: PredictRequest, codec: Codec) -> dict[str, Any]:
+        """The fields of an explanation that the model decides, of text."""
         settings, manifest = self._settings, model.manifest
         texts = wire.read_texts(request.sequences, manifest, settings.max_sequences, settings.max_steps)
-        sequences, beam = [codec.encode(text) for text in texts], request.beam or codec.beam
+        ids, beam = [codec.encode(text) for text in texts], request.beam or codec.beam
         answers, probabilities, attention = await inference.run_texts(
-            model, codec, sequences, beam, settings.max_batch_values
+            model, codec, ids, beam, settings.max_batch_values
         )
-        return Explanation(
-            id=str(uuid_utils.uuid7()),
-            created=time.time(),
-            model=manifest.name,
-            version=manifest.version,
-            task=manifest.task,
-            features=manifest.features,
-            classes=[],
-            sequences=[],
-            predictions=probabilities,
-            labels=None,
-            attention=attention,
-            texts=texts,
-            answers=answers,
-            unknown=[codec.unknown(text) for text in texts],
-        )
+        unknown = [codec.unknown(text) for text in texts]
+        found = {"sequences": [], "predictions": probabilities, "labels": None, "attention": attention}
+        return {**found, "texts": texts, "answers": answers, "unknown": unknown}
 
     async def _keep(self, explanation: Explanation) -> tuple[str | None, str | None]:
         """Keeps the explanation; returns its id, or why it could not be kept."""
@@ -98,6 +76,19 @@ class Predictor:
             logger.error("explanation not kept: %s", error)
             return None, str(error)
         return explanation.id, None
+
+
+def _explain(manifest: Manifest, found: dict[str, Any]) -> Explanation:
+    return Explanation(
+        id=str(uuid_utils.uuid7()),
+        created=time.time(),
+        model=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        features=manifest.features,
+        classes=manifest.labels,
+        **found,
+    )
 
 
 def name_labels(predictions: FloatArray, manifest: Manifest) -> list[str] | None:
