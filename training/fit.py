@@ -13,11 +13,10 @@ RUN/twin/                  the run of the plain LSTM it is compared with
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import keras
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from rich.console import Console
 
 from service.explanations import charts
@@ -32,6 +31,7 @@ from training.runs import (
     HISTORY_FILE,
     MODEL_FILE,
     RUN_FILE,
+    BaseRun,
     FitConfig,
     clear,
     learning_curve,
@@ -53,28 +53,14 @@ class Diverged(ValueError):
     """The validation loss was never finite."""
 
 
-class Run(BaseModel):
+class Run(BaseRun):
     """run.json: everything needed to build the data and the models again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str = Field(description="name of a built-in data set, or the absolute path of a file")
     data_options: dict[str, int] | TableOptions = Field(
         description="arguments of its loader, or how the file is read", union_mode="left_to_right"
     )
     model: ModelConfig
-    fit: FitConfig
-    validation_loss: dict[int, float] = Field(description="lowest, by seed")
-
-    @property
-    def chosen(self) -> int:
-        """The seed to publish: the lowest validation loss. The test part has no say in it."""
-        return min(self.validation_loss, key=self.validation_loss.__getitem__)
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Reads `folder/run.json`."""
-        return cls.model_validate_json((folder / RUN_FILE).read_bytes())
 
     def load_data(self) -> Data:
         """The data it was fitted on."""

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,25 @@ class FitConfig(BaseModel):
     patience: int = Field(default=20, gt=0, description="stop after this many epochs without a lower validation loss")
     batch_size: int = Field(default=32, gt=0)
     learning_rate: float = Field(default=0.003, gt=0, description="of Adam, at first; a cosine takes it down to 0")
+
+
+class BaseRun(BaseModel):
+    """What run.json holds of every run; what was fitted, and on what, is added by each kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fit: FitConfig
+    validation_loss: dict[int, float] = Field(description="lowest, by seed")
+
+    @property
+    def chosen(self) -> int:
+        """The seed to publish: the lowest validation loss. The test part has no say in it."""
+        return min(self.validation_loss, key=self.validation_loss.__getitem__)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads `folder/run.json`."""
+        return cls.model_validate_json((folder / RUN_FILE).read_bytes())
 
 
 def optimizer(config: FitConfig, samples: int) -> keras.optimizers.Optimizer:

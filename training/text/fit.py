@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import keras
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from rich.console import Console
 
 from service.explanations import charts
@@ -18,6 +18,7 @@ from training.runs import (
     HISTORY_FILE,
     MODEL_FILE,
     RUN_FILE,
+    BaseRun,
     FitConfig,
     clear,
     learning_curve,
@@ -31,10 +32,8 @@ from training.text.pairs import Pairs, PairsOptions, Texts, dates, encode, load_
 DATES = "dates"
 
 
-class PairsRun(BaseModel):
+class PairsRun(BaseRun):
     """run.json of an encoder-decoder: everything needed to build the data and the models again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Literal["sequence"] = "sequence"
     data: str = Field(description="dates, or the absolute path of a file")
@@ -42,18 +41,6 @@ class PairsRun(BaseModel):
     vocabulary: Vocabulary
     longest: int = Field(description="characters of an answer at most")
     model: EncoderDecoderConfig
-    fit: FitConfig
-    validation_loss: dict[int, float] = Field(description="lowest, by seed")
-
-    @property
-    def chosen(self) -> int:
-        """The seed to publish: the lowest validation loss. The test part has no say in it."""
-        return min(self.validation_loss, key=self.validation_loss.__getitem__)
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Reads `folder/run.json`."""
-        return cls.model_validate_json((folder / RUN_FILE).read_bytes())
 
     def load_data(self) -> Pairs:
         """The data it was fitted on."""
