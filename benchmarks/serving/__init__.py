@@ -1,0 +1,1 @@
+"""The server beside the bare runtime and beside what most people write: `python -m benchmarks.serving`."""
