@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
+from service.cost import Cost, measure
 from service.errors import Fault, Invalid, ModelError, NotFound, StartupError
 from service.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest, Vocabulary
 from service.runtime import Outputs, Runtime
@@ -20,16 +21,18 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """A model that can be run.
+    """A model that can be run. Two are the same only if they are one object: requests of one object run together.
 
     Attributes:
+        cost: of a run, as measured when it was loaded.
         codec: of a model that turns text into text.
     """
 
     manifest: Manifest
     runtime: Runtime
+    cost: Cost
     codec: Codec | None = None
 
 
@@ -135,9 +138,22 @@ def load(folder: Path, provider: Provider, threads: int) -> Model:
         )
     if manifest.vocabulary is not None and manifest.decoding is not None:
         _check_text(manifest.vocabulary, runtime)
-        return Model(manifest, runtime, Codec(manifest.vocabulary, manifest.decoding))
+        return Model(manifest, runtime, _measure(manifest, runtime), Codec(manifest.vocabulary, manifest.decoding))
     _check(manifest, runtime)
-    return Model(manifest, runtime)
+    return Model(manifest, runtime, _measure(manifest, runtime))
+
+
+def _measure(manifest: Manifest, runtime: Runtime) -> Cost:
+    """Runs batches of zeros, which are as long as the sequences it was trained on."""
+    trained = manifest.training.lengths if manifest.training else manifest.lengths
+
+    def run(count: int, time: int) -> object:
+        lengths = np.full(count, time, np.int32)
+        if runtime.reads_text:
+            return runtime.run_text(np.ones((count, time), np.int32), lengths, 1)
+        return runtime.run(np.zeros((count, runtime.time or time, len(manifest.features)), np.float32), lengths)
+
+    return measure(run, trained.min, trained.max or trained.min)
 
 
 def _check_text(vocabulary: Vocabulary, runtime: Runtime) -> None:

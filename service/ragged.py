@@ -1,0 +1,103 @@
+"""Arrays of different lengths, end to end in one array: nothing touches them one by one unless it must.
+
+A request of many sequences is read into one, runs through the model as padded batches cut out of one, and its weights
+come back as one.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from service.arrays import IntArray
+
+
+class Ragged(Sequence[np.ndarray]):
+    """Items of different lengths.
+
+    Args:
+        values: `(steps of all items, ...)`.
+        lengths: `(item,)` steps of each.
+        widths: of items that are matrices of different widths, the width of each; `values` has one axis then.
+    """
+
+    __slots__ = ("_starts", "lengths", "values", "widths")
+
+    def __init__(self, values: np.ndarray, lengths: IntArray, widths: IntArray | None = None) -> None:
+        self.values, self.lengths, self.widths = values, lengths, widths
+        self._starts: IntArray | None = None
+
+    @classmethod
+    def of(cls, items: Sequence[np.ndarray]) -> "Ragged":
+        """Items `(time_i, ...)`, at least one."""
+        return cls(np.concatenate(items), np.array([len(item) for item in items], np.int32))
+
+    @classmethod
+    def of_matrices(cls, items: Sequence[np.ndarray]) -> "Ragged":
+        """Items `(rows_i, columns_i)`, at least one."""
+        widths = np.array([item.shape[1] for item in items], np.int32)
+        return cls(np.concatenate([item.ravel() for item in items]), np.array([i.size for i in items], np.int32), widths)
+
+    @classmethod
+    def join(cls, parts: Sequence["Ragged"]) -> "Ragged":
+        """The items of all parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(np.concatenate([p.values for p in parts]), np.concatenate([p.lengths for p in parts]))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: Any) -> Any:
+        start, length = int(self.starts[index]), int(self.lengths[index])
+        item = self.values[start : start + length]
+        return item if self.widths is None else item.reshape(-1, int(self.widths[index]))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def starts(self) -> IntArray:
+        """Where each item begins, `(item,)`."""
+        if self._starts is None:
+            self._starts = np.cumsum(self.lengths, dtype=np.int64) - self.lengths
+        return self._starts
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest item."""
+        return int(self.lengths.max())
+
+    @property
+    def block(self) -> np.ndarray | None:
+        """All items as one array `(item, time, ...)`, without a copy; None where they differ in length."""
+        length, count = int(self.lengths[0]), len(self.lengths)
+        if self.widths is not None or length * count != len(self.values) or (self.lengths != length).any():
+            return None
+        return self.values.reshape(count, length, *self.values.shape[1:])
+
+    def nested(self) -> Any:
+        """What orjson writes as nested lists: one array where it can be, since that is faster."""
+        block = self.block
+        return list(self) if block is None else block
+
+    def take(self, rows: IntArray) -> "Ragged":
+        """The items of these indices."""
+        return Ragged(self.values[self._steps(rows)], self.lengths[rows])
+
+    def padded(self, rows: IntArray, time: int) -> np.ndarray:
+        """The items of these indices, padded on the right with zeros, `(row, time, ...)`."""
+        out = np.zeros((len(rows), time, *self.values.shape[1:]), self.values.dtype)
+        out[np.arange(time) < self.lengths[rows, None]] = self.values[self._steps(rows)]
+        return out
+
+    def put(self, rows: IntArray, padded: np.ndarray) -> None:
+        """The inverse of `padded`: writes what is not padding into the items of these indices."""
+        real = np.arange(padded.shape[1]) < self.lengths[rows, None]
+        self.values[self._steps(rows)] = padded[real]
+
+    def _steps(self, rows: IntArray) -> IntArray:
+        """Indices into `values` of every step of these items, in order."""
+        lengths = self.lengths[rows].astype(np.int64)
+        ends = np.cumsum(lengths)
+        return np.arange(ends[-1]) + np.repeat(self.starts[rows] - ends + lengths, lengths)
