@@ -1,5 +1,6 @@
 """How long a run takes, from a few measured ones: what is short enough for the event loop, how much padding pays, how
-much work waits."""
+much work waits.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -10,9 +10,14 @@ ServiceError
     ├── TooLarge              413
     ├── UnsupportedMediaType  415
     ├── Invalid               422  with a JSON pointer to each fault
-    └── Unavailable           503
+    ├── TooMany               429  with Retry-After
+    ├── Failed                500  the model failed on these sequences
+    ├── Unavailable           503
+    │   └── Draining              with Retry-After
+    └── TooLate               504  not answered before the deadline
 """
 
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -36,6 +41,7 @@ class Problem(BaseModel):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["/sequences/3/17/1: expected a finite number, received NaN"])
     errors: list[Fault] = Field(default=[], description="every fault found, at most ten")
+    request_id: str = Field(default="", description="the answer's X-Request-Id; the server's log has it, too")
 
 
 class ServiceError(Exception):
@@ -62,6 +68,11 @@ class HttpError(ServiceError):
     def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(detail)
         self.faults = list(faults)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """More headers of the answer."""
+        return {}
 
     def problem(self) -> dict[str, Any]:
         """The body of the answer."""
@@ -106,10 +117,47 @@ class Invalid(HttpError):
         super().__init__(detail + more, faults[: self.shown])
 
 
+class TooMany(HttpError):
+    """Too much waits already."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, retry_after: float) -> None:
+        """retry_after: seconds that what waits will take."""
+        self.retry_after = math.ceil(retry_after)
+        super().__init__(
+            f"expected less work at a time: {retry_after:.2g} s of it are waiting; try again in {self.retry_after} s"
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """See `HttpError.headers`."""
+        return {"Retry-After": str(self.retry_after)}
+
+
+class Failed(HttpError):
+    """The model failed on what it was given."""
+
+
 class Unavailable(HttpError):
     """The server cannot do it now."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Draining(Unavailable):
+    """The server has been told to stop."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """See `HttpError.headers`. It may be back by then."""
+        return {"Retry-After": "10"}
+
+
+class TooLate(HttpError):
+    """The deadline of the request has passed."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 # RFC 9110 renamed two; Python 3.13 has the new names, 3.11 the old.

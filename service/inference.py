@@ -1,93 +1,198 @@
-"""Many sequences through a model: in runs of similar length, padded on the way in, without padding on the way out."""
+"""Parts of requests through a model, in runs of similar length: padding goes in and does not come out."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import anyio.to_thread
 import numpy as np
 
 from service import padding
 from service.arrays import FloatArray, IntArray
 from service.errors import Fault, Invalid
+from service.ragged import Ragged
 from service.repository import Model
 from service.text import Codec
-
-R = TypeVar("R")
 
 # What a decoder computes with at every input step for each output step, about: a run of text is bounded as if its
 # sequences had so many features.
 DECODER_VALUES = 32
 
 
-async def run_numbers(
-    model: Model, sequences: list[FloatArray], max_values: int
-) -> tuple[FloatArray, list[FloatArray] | None]:
-    """Predictions `(sequence, output)`, and the weights of each sequence, `(time,)` or `(time, feature)`.
+class Key(NamedTuple):
+    """Requests of the same key may run together.
+
+    Attributes:
+        beam: width of the search, of text.
+    """
+
+    model: Model
+    beam: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Sequences of one request, few enough for one run; see `batcher.Work`.
+
+    Attributes:
+        items: all sequences of the request, `(time, feature)` or ids `(time,)` each.
+        rows: which of them these are, None for all.
+        count: how many.
+        time: steps that the longest is padded to.
+        values: computed with at each step.
+    """
+
+    items: Ragged
+    rows: IntArray | None
+    count: int
+    time: int
+    values: int
+
+    @property
+    def sequences(self) -> Ragged:
+        """The sequences of this part."""
+        return self.items if self.rows is None else self.items.take(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a model said about some sequences.
+
+    Attributes:
+        predictions: `(sequence, output)`; of text, the probability of each answer, `(sequence, 1)`.
+        attention: weights of each, `(time,)`, `(time, feature)` or, of text, `(out_time, in_time)`; None from a model
+            without attention.
+        answers: of text.
+    """
+
+    predictions: FloatArray
+    attention: Ragged | None
+    answers: list[str] | None = None
+
+
+def split(key: Key, items: Ragged, max_count: int, max_values: int) -> list[Part]:
+    """Parts of a request that fit one run each; most requests are one.
 
     Args:
-        sequences: `(time, feature)` each.
-        max_values: bound on batch × time × feature of one run.
-
-    Raises:
-        Invalid: a sequence holds values so large that the model's answer is not finite.
+        max_count: sequences of a run.
+        max_values: of a run, sequences × time × values of a step.
     """
-    predictions = np.empty((len(sequences), model.manifest.outputs), np.float32)
-    attention: dict[int, FloatArray] = {}
-    runtime, values = model.runtime, len(model.manifest.features)
-    async for rows, outputs in _runs(runtime.run, sequences, runtime.time, values, max_values):
+    model, codec = key.model, key.model.codec
+    values = len(model.manifest.features)
+    if codec is not None:
+        values = DECODER_VALUES * max(key.beam or codec.beam, codec.longest)
+    time = model.runtime.time or items.longest
+    if len(items) <= max_count and len(items) * time * values <= max_values:
+        return [Part(items, None, len(items), time, values)]
+    padded = items.lengths if model.runtime.time is None else np.full_like(items.lengths, time)
+    plan = padding.plan(padded, max_count, max_values // values, model.cost)
+    return [Part(items, rows, len(rows), int(padded[rows].max()), values) for rows in plan]
+
+
+def merge(parts: Sequence[Part], found: Sequence[Found]) -> Found:
+    """What was found of the parts of one request, in its own order."""
+    if len(parts) == 1:
+        return found[0]
+    rows = np.concatenate([part.rows for part in parts if part.rows is not None])
+    back = np.argsort(rows)
+    answers = [answer for one in found for answer in one.answers or []]
+    attention = [one.attention for one in found if one.attention is not None]
+    return Found(
+        np.concatenate([one.predictions for one in found])[back],
+        Ragged.join(attention).take(back) if attention else None,
+        [answers[i] for i in back] if answers else None,
+    )
+
+
+def run(key: Key, parts: Sequence[Part]) -> list[Found | Exception]:
+    """Runs parts of several requests together, and gives each what was found of it.
+
+    A part that holds values so large that the model's answer is not finite gets `Invalid` instead.
+    """
+    items = Ragged.join([part.sequences for part in parts])
+    codec = key.model.codec
+    if codec is None:
+        found = _run_numbers(key.model, items)
+    else:
+        found = _run_texts(key.model, codec, items, key.beam or codec.beam)
+    finite = _is_finite(found)
+    if len(parts) == 1:
+        return [found] if finite else [_not_finite(parts[0], found)]
+    each = _separate(found, [part.count for part in parts])
+    return [one if finite or _is_finite(one) else _not_finite(part, one) for part, one in zip(parts, each, strict=True)]
+
+
+def _run_numbers(model: Model, items: Ragged) -> Found:
+    runtime = model.runtime
+    block = items.block
+    if block is not None and runtime.time in (None, block.shape[1]):
+        outputs = runtime.run(block, items.lengths)
+        if outputs.attention is None:
+            return Found(outputs.prediction, None)
+        weights = outputs.attention.reshape(len(items.values), *outputs.attention.shape[2:])
+        return Found(outputs.prediction, Ragged(weights, items.lengths))
+    predictions = np.empty((len(items), model.manifest.outputs), np.float32)
+    attention: Ragged | None = None
+    for rows, time in _plan(model, items):
+        outputs = runtime.run(items.padded(rows, time), items.lengths[rows])
         predictions[rows] = outputs.prediction
         if outputs.attention is not None:
-            for row, weights in zip(rows.tolist(), outputs.attention, strict=True):
-                attention[row] = np.ascontiguousarray(weights[: len(sequences[row])])
-    _check_finite(predictions, attention)
-    return predictions, [attention[row] for row in range(len(sequences))] if attention else None
+            if attention is None:
+                shape = (len(items.values), *outputs.attention.shape[2:])
+                attention = Ragged(np.empty(shape, np.float32), items.lengths)
+            attention.put(rows, outputs.attention)
+    return Found(predictions, attention)
 
 
-async def run_texts(
-    model: Model, codec: Codec, sequences: list[IntArray], beam: int, max_values: int
-) -> tuple[list[str], FloatArray, list[FloatArray]]:
-    """Answers, their probabilities `(sequence, 1)`, and the weights of each, `(out_time, in_time)`.
-
-    Args:
-        codec: of the model.
-        sequences: ids `(time,)` each.
-        beam: width of the search.
-        max_values: bound on batch × time × values of one run.
-    """
-    answers = [""] * len(sequences)
-    probabilities = np.empty((len(sequences), 1), np.float32)
+def _run_texts(model: Model, codec: Codec, items: Ragged, beam: int) -> Found:
+    answers = [""] * len(items)
+    probabilities = np.empty((len(items), 1), np.float32)
     attention: dict[int, FloatArray] = {}
-    run = partial(model.runtime.run_text, beam=beam)
-    values = DECODER_VALUES * max(beam, codec.longest)
-    async for rows, outputs in _runs(run, sequences, None, values, max_values):
+    for rows, time in _plan(model, items):
+        outputs = model.runtime.run_text(items.padded(rows, time), items.lengths[rows], beam)
         probabilities[rows, 0] = outputs.probability
         for place, row in enumerate(rows.tolist()):
             answers[row] = codec.decode(outputs.prediction[place].tolist())
-            weights = outputs.attention[place, : len(answers[row]), : len(sequences[row])]
-            attention[row] = np.ascontiguousarray(weights)
-    return answers, probabilities, [attention[row] for row in range(len(sequences))]
+            attention[row] = outputs.attention[place, : len(answers[row]), : items.lengths[row]]
+    return Found(probabilities, Ragged.of_matrices([attention[row] for row in range(len(items))]), answers)
 
 
-async def _runs(
-    run: Callable[..., R], sequences: Sequence[Any], time: int | None, values: int, max_values: int
-) -> AsyncIterator[tuple[IntArray, R]]:
-    """Runs all sequences, padded to `time` where the graph fixes it; gives each run's indices and its outputs."""
-    lengths = np.array([len(sequence) for sequence in sequences], np.int32)
-    padded = lengths if time is None else np.full_like(lengths, time)
-    for rows in padding.plan(padded, values, max_values):
-        batch = padding.pad([sequences[row] for row in rows], int(padded[rows].max()))
-        yield rows, await anyio.to_thread.run_sync(run, batch, lengths[rows])
+def _plan(model: Model, items: Ragged) -> Iterator[tuple[IntArray, int]]:
+    """Runs of similar length: the rows of each, and the steps to pad them to."""
+    fixed = model.runtime.time
+    if fixed is not None:
+        yield np.arange(len(items)), fixed
+        return
+    for rows in padding.plan(items.lengths, len(items), len(items) * items.longest, model.cost):
+        yield rows, int(items.lengths[rows].max())
 
 
-def _check_finite(predictions: FloatArray, attention: dict[int, FloatArray]) -> None:
+def _separate(found: Found, counts: list[int]) -> list[Found]:
+    """What was found of each part, of which `counts` says how many sequences it had."""
+    ends = np.cumsum(counts).tolist()
+    each = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        answers = None if found.answers is None else found.answers[start:end]
+        attention = None if found.attention is None else found.attention.cut(start, end)
+        each.append(Found(found.predictions[start:end], attention, answers))
+    return each
+
+
+def _is_finite(found: Found) -> bool:
+    return bool(
+        np.isfinite(found.predictions).all() and (found.attention is None or np.isfinite(found.attention.values).all())
+    )
+
+
+def _not_finite(part: Part, found: Found) -> Invalid:
     """Huge but finite inputs can overflow inside a model; JSON has no NaN, and nobody could use it."""
-    bad = [
-        row
-        for row in range(len(predictions))
-        if not np.isfinite(predictions[row]).all() or not np.isfinite(attention.get(row, np.float32(0))).all()
-    ]
-    if bad:
-        expected = "values that the model can compute with"
-        received = "values so large that its prediction is not finite"
-        raise Invalid([Fault(pointer=f"/sequences/{row}", expected=expected, received=received) for row in bad])
+    rows = np.arange(part.count) if part.rows is None else part.rows
+    expected = "values that the model can compute with"
+    received = "values so large that its prediction is not finite"
+    return Invalid(
+        [
+            Fault(pointer=f"/sequences/{row}", expected=expected, received=received)
+            for i, row in enumerate(rows.tolist())
+            if not np.isfinite(found.predictions[i]).all()
+            or (found.attention is not None and not np.isfinite(found.attention[i]).all())
+        ]
+    )

@@ -1,43 +1,51 @@
-"""Sequences of different lengths to arrays and back."""
+"""Sequences of different lengths, grouped into runs."""
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 
-from service.arrays import FloatArray, IntArray
+from service.arrays import IntArray
+from service.cost import Cost
 
-Array = TypeVar("Array", FloatArray, IntArray)
 
-
-def plan(lengths: IntArray, values: int, max_values: int) -> Iterator[IntArray]:
-    """Groups sequences into runs: of similar length, and none larger than `max_values` once padded.
+def plan(lengths: IntArray, max_count: int, max_steps: int, cost: Cost) -> Iterator[IntArray]:
+    """Groups sequences into runs of similar length: a shorter one is padded where that costs less than a run more.
 
     Without the bound, one long sequence among thousands of short ones would pad to gigabytes.
 
     Args:
         lengths: `(sequence,)`, what each would be padded to alone.
-        values: computed with at each step, the size of the feature axis.
-        max_values: bound on batch × time × values; one sequence alone may exceed it.
+        max_count: sequences of a run.
+        max_steps: of a run once padded, sequences × time; one sequence alone may exceed it.
+        cost: of a run.
 
     Yields:
         Indices of the sequences of each run. Together they are every index once, in order of length.
     """
     order = np.argsort(lengths, kind="stable")
+    ordered = lengths[order].astype(np.int64)
     start = 0
-    while start < len(order):
-        stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * int(lengths[order[stop]]) * values <= max_values:
-            stop += 1
-        yield order[start:stop]
-        start = stop
+    for stop in [*_cuts(ordered, cost), len(order)]:
+        while start < stop:
+            steps = np.arange(1, stop - start + 1) * ordered[start:stop]  # of a run up to each
+            count = min(max_count, max(1, int(np.searchsorted(steps, max_steps, "right"))))
+            yield order[start : start + count]
+            start += count
 
 
-def pad(sequences: Sequence[Array], time: int) -> Array:
-    """Pads sequences `(time_i, ...)` on the right with zeros, to `(batch, time, ...)`."""
-    if all(len(sequence) == time for sequence in sequences):
-        return np.stack(sequences)
-    padded = np.zeros((len(sequences), time, *sequences[0].shape[1:]), sequences[0].dtype)
-    for row, sequence in zip(padded, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return padded
+def _cuts(ordered: IntArray, cost: Cost) -> list[int]:
+    """Where a new run begins, other than at 0: where padding all before it to its length costs more than a run.
+
+    Args:
+        ordered: lengths, the shortest first.
+    """
+    times, firsts = np.unique(ordered, return_index=True)
+    cuts: list[int] = []
+    start, before, padded = 0, int(times[0]), 0  # padded: steps, of the run so far
+    for time, first in zip(times[1:].tolist(), firsts[1:].tolist(), strict=True):
+        padded += (first - start) * (time - before)
+        if padded * cost.per_step > cost.overhead + before * cost.per_time:
+            cuts.append(first)
+            start, padded = first, 0
+        before = time
+    return cuts

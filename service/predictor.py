@@ -1,24 +1,46 @@
-"""The story of one prediction: read, run, keep, answer."""
+"""The story of one prediction: read, run, keep, answer.
 
+It is told in callbacks, not in coroutines: a task for each request would cost more than the request.
+"""
+
+import asyncio
 import logging
 import time
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uuid_utils
 
-from service import inference, wire
+from service import fast, inference, reading, wire
 from service.arrays import FloatArray
-from service.errors import Fault, Invalid
+from service.batcher import Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
+from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.explanations.record import Explanation
 from service.explanations.store import Store, StoreError
+from service.inference import Found, Key, Part
 from service.manifest import Manifest
+from service.ragged import Ragged
 from service.repository import Model, Repository
 from service.schemas import PredictRequest
 from service.settings import Settings
-from service.text import Codec
 
 logger = logging.getLogger(__name__)
+Done = Callable[[bytes | HttpError], None]
+
+
+class Prediction:
+    """One request on its way: what was asked, and of which model.
+
+    Attributes:
+        texts: of a model that reads text.
+        items: the sequences, `(time, feature)` or ids `(time,)` each.
+    """
+
+    __slots__ = ("fields", "items", "job", "model", "texts")
+
+    def __init__(self, model: Model, fields: PredictRequest, items: Ragged, texts: list[str] | None = None) -> None:
+        self.model, self.fields, self.items, self.texts = model, fields, items, texts
+        self.job: Job[Key, Part, Found] | None = None
 
 
 class Predictor:
@@ -26,59 +48,136 @@ class Predictor:
 
     Args:
         store: None keeps no explanations.
-        settings: its limits on sequences, steps and values of a run.
+        settings: its limits on sequences, steps, values of a run, and waiting.
     """
 
     def __init__(self, repository: Repository, store: Store | None, settings: Settings) -> None:
         self._repository, self._store, self._settings = repository, store, settings
+        limits = Limits(settings.max_batch, settings.max_batch_values, settings.max_wait)
+        self.batcher: Batcher[Key, Part, Found] = Batcher(inference.run, _estimate, limits)
 
     async def predict(self, body: bytes) -> bytes:
-        """Request body to answer body.
+        """Request body to answer body. Cancelled, it drops the work.
 
         Raises:
-            HttpError: the request is at fault; says how.
+            HttpError: the request is at fault, or the server; says how.
         """
-        request = wire.read_request(body)
-        model = self._repository.get(request.model, request.version)
-        _check_options(request, model.manifest)
-        run = self._run_numbers if model.codec is None else partial(self._run_texts, codec=model.codec)
-        explanation = _explain(model.manifest, await run(model, request))
-        id, store_error = await self._keep(explanation) if request.store else (None, None)
-        return wire.write_answer(explanation, request, id, store_error)
+        if len(body) < fast.LARGE:
+            prediction = self.read(body)
+        else:
+            prediction = await asyncio.to_thread(self.read, body)
+        answer: asyncio.Future[bytes | HttpError] = asyncio.get_running_loop().create_future()
 
-    async def _run_numbers(self, model: Model, request: PredictRequest) -> dict[str, Any]:
-        """The fields of an explanation that the model decides."""
-        settings, manifest = self._settings, model.manifest
-        sequences = wire.read_sequences(request.sequences, manifest, settings.max_sequences, settings.max_steps)
-        predictions, attention = await inference.run_numbers(model, sequences, settings.max_batch_values)
-        labels = name_labels(predictions, manifest)
-        return {"sequences": sequences, "predictions": predictions, "labels": labels, "attention": attention}
+        def done(found: bytes | HttpError) -> None:
+            if not answer.done():
+                answer.set_result(found)
 
-    async def _run_texts(self, model: Model, request: PredictRequest, codec: Codec) -> dict[str, Any]:
-        """The fields of an explanation that the model decides, of text."""
-        settings, manifest = self._settings, model.manifest
-        texts = wire.read_texts(request.sequences, manifest, settings.max_sequences, settings.max_steps)
-        ids, beam = [codec.encode(text) for text in texts], request.beam or codec.beam
-        answers, probabilities, attention = await inference.run_texts(
-            model, codec, ids, beam, settings.max_batch_values
-        )
-        unknown = [codec.unknown(text) for text in texts]
-        found = {"sequences": [], "predictions": probabilities, "labels": None, "attention": attention}
-        return {**found, "texts": texts, "answers": answers, "unknown": unknown}
-
-    async def _keep(self, explanation: Explanation) -> tuple[str | None, str | None]:
-        """Keeps the explanation; returns its id, or why it could not be kept."""
-        if self._store is None:
-            return None, None
+        self.submit(prediction, done)
         try:
-            await self._store.put(explanation)
-        except StoreError as error:  # the prediction stands; the caller is told what it lacks
-            logger.error("explanation not kept: %s", error)
-            return None, str(error)
-        return explanation.id, None
+            found = await answer
+        except asyncio.CancelledError:
+            self.cancel(prediction)
+            raise
+        if isinstance(found, HttpError):
+            raise found
+        return found
+
+    def read(self, body: bytes) -> Prediction:
+        """Reads a request, of the model that it is for.
+
+        Raises:
+            HttpError: it is at fault; says how.
+        """
+        request = fast.read(body)
+        fields = request.fields if request else reading.read_request(body)
+        model = self._repository.get(fields.model, fields.version)
+        _check_options(fields, model.manifest)
+        limits = (self._settings.max_sequences, self._settings.max_steps)
+        if model.codec is not None:
+            texts = reading.read_texts(_sequences(fields, request, body), model.manifest, *limits)
+            return Prediction(model, fields, Ragged.of([model.codec.encode(text) for text in texts]), texts)
+        items = request.sequences(model.manifest, *limits) if request else None
+        if items is None:
+            items = reading.read_sequences(_sequences(fields, request, body), model.manifest, *limits)
+        return Prediction(model, fields, items)
+
+    def submit(self, prediction: Prediction, done: Done) -> None:
+        """Has it run; `done` is called once, later, with the answer or the error, unless it is cancelled.
+
+        Raises:
+            TooMany: too much waits already.
+            Unavailable: the server is stopping.
+        """
+        settings, fields = self._settings, prediction.fields
+        beam = None if prediction.model.codec is None else fields.beam or prediction.model.codec.beam
+        key = Key(prediction.model, beam)
+        parts = inference.split(key, prediction.items, settings.max_batch, settings.max_batch_values)
+        seconds = settings.deadline if fields.deadline is None else min(fields.deadline, settings.deadline)
+
+        def ran(outcome: Sequence[Found] | Exception) -> None:
+            try:
+                self._ran(prediction, parts, outcome, done)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
+                done(_as_http(error))
+
+        prediction.job = Job(key, parts, ran, time.monotonic() + seconds, fields.priority == "background")
+        try:
+            self.batcher.submit(prediction.job)
+        except (Full, Stopped) as error:
+            raise _as_http(error) from error
+
+    def cancel(self, prediction: Prediction) -> None:
+        """Drops the work of a request that nobody waits for any more."""
+        if prediction.job is not None:
+            self.batcher.cancel(prediction.job)
+
+    def check(self) -> None:
+        """Refuses a request before it is read.
+
+        Raises:
+            TooMany: too much waits already.
+        """
+        try:
+            self.batcher.check()
+        except Full as error:
+            raise _as_http(error) from error
+
+    def _ran(
+        self, prediction: Prediction, parts: Sequence[Part], outcome: Sequence[Found] | Exception, done: Done
+    ) -> None:
+        """Keeps the explanation, if that is wanted, and answers."""
+        if isinstance(outcome, Exception):
+            done(_as_http(outcome))
+            return
+        explanation = _explain(prediction, inference.merge(parts, outcome))
+        if self._store is None or not prediction.fields.store:
+            done(wire.write_answer(explanation, prediction.fields, None, None))
+            return
+
+        def kept(future: asyncio.Future[None]) -> None:
+            error = future.exception()
+            if error is None:
+                done(wire.write_answer(explanation, prediction.fields, explanation.id, None))
+            elif isinstance(error, StoreError):  # the prediction stands; the caller is told what it lacks
+                logger.error("explanation not kept: %s", error)
+                done(wire.write_answer(explanation, prediction.fields, None, str(error)))
+            else:
+                done(_as_http(error))
+
+        self._store.put(explanation).add_done_callback(kept)
 
 
-def _explain(manifest: Manifest, found: dict[str, Any]) -> Explanation:
+def _sequences(fields: PredictRequest, request: fast.FastRequest | None, body: bytes) -> list[Any]:
+    """The sequences as JSON has them, for `reading.py`."""
+    return fields.sequences if request is None else reading.read_request(body).sequences
+
+
+def _estimate(key: Key, count: int, time: int) -> float:
+    return key.model.cost.seconds(count, time)
+
+
+def _explain(prediction: Prediction, found: Found) -> Explanation:
+    manifest, texts, codec = prediction.model.manifest, prediction.texts, prediction.model.codec
     return Explanation(
         id=str(uuid_utils.uuid7()),
         created=time.time(),
@@ -87,7 +186,13 @@ def _explain(manifest: Manifest, found: dict[str, Any]) -> Explanation:
         task=manifest.task,
         features=manifest.features,
         classes=manifest.labels,
-        **found,
+        sequences=prediction.items if texts is None else None,
+        predictions=found.predictions,
+        labels=name_labels(found.predictions, manifest),
+        attention=found.attention,
+        texts=texts,
+        answers=found.answers,
+        unknown=None if texts is None or codec is None else [codec.unknown(text) for text in texts],
     )
 
 
@@ -96,8 +201,8 @@ def name_labels(predictions: FloatArray, manifest: Manifest) -> list[str] | None
     if not manifest.labels:
         return None
     binary = manifest.task == "binary"
-    classes = (predictions[:, 0] >= 0.5).astype(int) if binary else predictions.argmax(axis=1)
-    return [manifest.labels[i] for i in classes]
+    classes = predictions[:, 0] >= 0.5 if binary else predictions.argmax(axis=1)
+    return [manifest.labels[i] for i in classes.tolist()]
 
 
 def _check_options(request: PredictRequest, manifest: Manifest) -> None:
@@ -108,3 +213,17 @@ def _check_options(request: PredictRequest, manifest: Manifest) -> None:
     if request.beam is not None and manifest.decoding is None:
         expected = f"no width of a search, because {manifest.name} writes no text"
         raise Invalid([Fault(pointer="/beam", expected=expected, received=str(request.beam))])
+
+
+def _as_http(error: BaseException) -> HttpError:
+    """The answer that an error becomes."""
+    if isinstance(error, HttpError):
+        return error
+    if isinstance(error, Full):
+        return TooMany(error.retry_after)
+    if isinstance(error, DeadlineExceeded):
+        return TooLate("expected to answer before the deadline; the work was not finished in time")
+    if isinstance(error, Stopped):
+        return Unavailable(str(error))
+    logger.error("a prediction failed", exc_info=error)
+    return Failed("the model failed on these sequences; the server's log says how")

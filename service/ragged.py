@@ -35,15 +35,21 @@ class Ragged(Sequence[np.ndarray]):
     @classmethod
     def of_matrices(cls, items: Sequence[np.ndarray]) -> "Ragged":
         """Items `(rows_i, columns_i)`, at least one."""
+        sizes = np.array([item.size for item in items], np.int32)
         widths = np.array([item.shape[1] for item in items], np.int32)
-        return cls(np.concatenate([item.ravel() for item in items]), np.array([i.size for i in items], np.int32), widths)
+        return cls(np.concatenate([item.ravel() for item in items]), sizes, widths)
 
     @classmethod
     def join(cls, parts: Sequence["Ragged"]) -> "Ragged":
         """The items of all parts, in order."""
         if len(parts) == 1:
             return parts[0]
-        return cls(np.concatenate([p.values for p in parts]), np.concatenate([p.lengths for p in parts]))
+        widths = [part.widths for part in parts if part.widths is not None]
+        return cls(
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.lengths for part in parts]),
+            np.concatenate(widths) if widths else None,
+        )
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -81,9 +87,17 @@ class Ragged(Sequence[np.ndarray]):
         block = self.block
         return list(self) if block is None else block
 
+    def cut(self, start: int, stop: int) -> "Ragged":
+        """The items from `start` up to `stop`, without a copy."""
+        first = int(self.starts[start])
+        last = first + int(self.lengths[start:stop].sum())
+        widths = None if self.widths is None else self.widths[start:stop]
+        return Ragged(self.values[first:last], self.lengths[start:stop], widths)
+
     def take(self, rows: IntArray) -> "Ragged":
         """The items of these indices."""
-        return Ragged(self.values[self._steps(rows)], self.lengths[rows])
+        widths = None if self.widths is None else self.widths[rows]
+        return Ragged(self.values[self._steps(rows)], self.lengths[rows], widths)
 
     def padded(self, rows: IntArray, time: int) -> np.ndarray:
         """The items of these indices, padded on the right with zeros, `(row, time, ...)`."""

@@ -41,6 +41,15 @@ class PredictRequest(BaseModel):
         default=None, ge=1, le=16, description="of models that write text: answers kept in the search; 1 is greedy"
     )
     store: bool = Field(default=True, description="keep the explanation under /attention/{id}")
+    priority: Literal["interactive", "background"] = Field(
+        default="interactive", description="background: runs when no interactive request waits"
+    )
+    deadline: float | None = Field(
+        default=None,
+        gt=0,
+        le=3600,
+        description="seconds after which the answer is of no use, and 504 is given; default and bound: the server's",
+    )
 
 
 class TopStep(BaseModel):

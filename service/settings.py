@@ -36,8 +36,20 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=1024,
-        description="threads for one run of a model; default: the CPUs this container may use",
+        description="threads for one run of a model; default: the CPUs this container may use, divided by the workers",
     )
+    workers: int = Field(
+        default=1, ge=1, le=256, description="processes that serve, on one port; more than one needs Linux"
+    )
+    stop_deadline: int = Field(
+        default=5, ge=0, description="seconds that requests get to finish in when the server is told to stop"
+    )
+    stop_notice: float = Field(
+        default=0,
+        ge=0,
+        description="seconds before that in which /readyz answers 503, for load balancers to see",
+    )
+    access_log: bool = Field(default=False, description="log a line for every request, at level info")
     store: str = Field(
         default="sqlite:var/explanations.sqlite3",
         pattern="^(sqlite:.+|none)$",
@@ -48,7 +60,12 @@ class Settings(BaseSettings):
     max_body: int = Field(default=16_000_000, ge=1, description="bytes of a request's body")
     max_sequences: int = Field(default=10_000, ge=1, description="sequences in a request")
     max_steps: int = Field(default=10_000, ge=1, description="time steps of a sequence")
+    max_batch: int = Field(default=1024, ge=1, description="sequences of one run; requests that wait run together")
     max_batch_values: int = Field(
         default=4_000_000, ge=1, description="values (batch × time × feature) of one run; larger requests take several"
     )
+    max_wait: float = Field(
+        default=1.0, gt=0, description="seconds of work that may wait; while more does, requests are refused (429)"
+    )
+    deadline: float = Field(default=30.0, gt=0, description="seconds in which a request is answered, or fails (504)")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least severe logged")

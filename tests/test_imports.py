@@ -13,12 +13,17 @@ TRAINING_MAY_USE = {"service.manifest", "service.explanations"}
 # Each may import those to its right only.
 LAYERS = [
     ["service.__main__"],
+    ["service.workers"],
+    ["service.worker"],
+    ["service.server"],
     ["service.app"],
     ["service.routes", "service.docs"],
     ["service.predictor"],
     ["service.inference"],
-    ["service.wire", "service.explanations", "service.repository", "service.padding", "service.schemas"],
+    ["service.wire", "service.reading", "service.fast", "service.explanations", "service.repository", "service.padding", "service.schemas"],
+    ["service.batcher", "service.ragged", "service.cost"],
     ["service.runtime", "service.text", "service.manifest", "service.settings", "service.errors", "service.arrays"],
+    ["service.telemetry", "service.sockets"],
 ]
 
 

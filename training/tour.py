@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from service.explanations import charts, faithfulness
-from service.explanations.record import Explanation
+from service.explanations.record import Explanation, Ragged
 from service.manifest import GRAPH_FILE, Manifest, Verdict
 from training.data.datasets import Data, planted
 from training.evaluate import predict
@@ -169,10 +169,10 @@ def read_date(folder: Path) -> Explanation:
         task=manifest.task,
         features=manifest.features,
         classes=[],
-        sequences=[],
+        sequences=None,
         predictions=probability[:, None],
         labels=None,
-        attention=[attention[0, : len(answer)]],
+        attention=Ragged.of_matrices([attention[0, : len(answer)]]),
         texts=[TEXT],
         answers=[answer],
         unknown=[[]],

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import vl_convert
 
 from service.explanations.measures import top_steps
@@ -37,7 +38,7 @@ def explanation_chart(explanation: Explanation, index: int) -> dict[str, Any]:
         A Vega-Lite definition. A model without attention gets the lines and a title that says so. Of text, the matrix
         of `matrix_chart`.
     """
-    if explanation.texts is not None:
+    if explanation.sequences is None:
         return matrix_chart(explanation, index)
     attention = None if explanation.attention is None else explanation.attention[index]
     sequence = explanation.sequences[index]
@@ -69,7 +70,7 @@ def explanation_chart(explanation: Explanation, index: int) -> dict[str, Any]:
 def matrix_chart(explanation: Explanation, index: int) -> dict[str, Any]:
     """One text: for every character of the answer, from the top down, its weights over the characters of the text."""
     text, answer = _texts(explanation, index)
-    weights = (explanation.attention or [])[index]
+    weights = np.zeros((len(answer), len(text))) if explanation.attention is None else explanation.attention[index]
     cells = [
         {"in": step, "out": row, "weight": float(weights[row, step])}
         for row in range(len(answer))

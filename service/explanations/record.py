@@ -7,6 +7,9 @@ import msgspec
 import numpy as np
 
 from service.arrays import FloatArray
+from service.ragged import Ragged
+
+__all__ = ["Explanation", "Ragged", "steps"]
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +20,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         created: seconds since 1970.
         features: names of the feature axis.
         classes: class names in output order; none for regression.
-        sequences: one `(time, feature)` each; none of a model that reads text.
+        sequences: one `(time, feature)` each; None of a model that reads text.
         predictions: `(sequence, output)`; of a model that writes text, the probability of each, `(sequence, 1)`.
         labels: the predicted class of each sequence; None for values and texts.
         attention: one `(time,)`, `(time, feature)` or, of text, `(out_time, in_time)` each; None from a model without
@@ -34,10 +37,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     features: list[str]
     classes: list[str]
-    sequences: list[np.ndarray]
+    sequences: Ragged | None
     predictions: np.ndarray
     labels: list[str] | None
-    attention: list[np.ndarray] | None
+    attention: Ragged | None
     texts: list[str] | None = None
     answers: list[str] | None = None
     unknown: list[list[int]] | None = None
@@ -66,11 +69,18 @@ def steps(weights: FloatArray) -> FloatArray:
     return weights if weights.ndim == 1 else weights.mean(axis=1)
 
 
-def _to_wire(value: Any) -> tuple[tuple[int, ...], bytes]:
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, Ragged):
+        widths = None if value.widths is None else value.widths.astype("<i4").tobytes()
+        return _to_wire(value.values), value.lengths.astype("<i4").tobytes(), widths
     return value.shape, np.ascontiguousarray(value, "<f4").tobytes()
 
 
 def _from_wire(kind: type, value: Any) -> Any:
+    if kind is Ragged:
+        values, lengths, widths = value
+        ends = np.frombuffer(lengths, "<i4")
+        return Ragged(_from_wire(np.ndarray, values), ends, None if widths is None else np.frombuffer(widths, "<i4"))
     shape, data = value
     return np.frombuffer(data, "<f4").reshape(shape)
 

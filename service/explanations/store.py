@@ -1,5 +1,6 @@
 """What the service asks of a store of explanations; `sqlite.py` is one."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,8 +46,8 @@ class Entry:
 class Store(Protocol):
     """Keeps explanations. Every method may raise StoreError."""
 
-    async def put(self, explanation: Explanation) -> None:
-        """Keeps it; when this returns, `get` finds it, also after a restart."""
+    def put(self, explanation: Explanation) -> asyncio.Future[None]:
+        """Keeps it; when the future is done, `get` finds it, also after a restart."""
 
     async def get(self, id: str) -> Explanation | None:
         """The explanation, or None when there is none (any more)."""

@@ -144,7 +144,7 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
     """See `ExplanationResponse`."""
     axes: tuple[str, ...] | None = None
     if explanation.attention is not None:
-        axes = ("time", "feature")[: explanation.attention[0].ndim]
+        axes = ("time", "feature")[: explanation.attention.values.ndim]
         axes = axes if explanation.texts is None else ("out_time", "in_time")
     return {
         "id": explanation.id,
@@ -161,7 +161,7 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
 
 def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
     """See `SequenceExplanation`."""
-    if explanation.texts is not None:
+    if explanation.sequences is None:
         return _describe_text(explanation, index)
     answer = {
         "sequence": explanation.sequences[index],
@@ -182,8 +182,9 @@ def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
 
 def _describe_text(explanation: Explanation, index: int) -> dict[str, Any]:
     """See `SequenceExplanation`."""
-    texts, answers, attention = explanation.texts or [], explanation.answers or [], explanation.attention or []
-    found = [concentration(weights) for weights in attention[index]]
+    texts, answers = explanation.texts or [], explanation.answers or []
+    attention = explanation.attention[index] if explanation.attention is not None else []
+    found = [concentration(weights) for weights in attention]
     known = [one for one in found if one is not None]
     return {
         "sequence": texts[index],
@@ -191,7 +192,7 @@ def _describe_text(explanation: Explanation, index: int) -> dict[str, Any]:
         "probability": explanation.predictions[index, 0],
         "unknown": wire.unknown(explanation, index),
         "label": None,
-        "attention": attention[index],
+        "attention": attention,
         "top": wire.top(explanation, index, TOP_STEPS),
         "concentration": sum(known) / len(known) if known else None,
     }

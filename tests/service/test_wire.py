@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service import wire
+from service import reading, wire
 from service.errors import Invalid, NotJson
-from service.explanations.record import Explanation
+from service.explanations.record import Explanation, Ragged
 from service.manifest import Decoding, Lengths, Manifest, Parity, Vocabulary
 from service.schemas import PredictRequest
 
@@ -32,7 +32,7 @@ def manifest(features=2, min_steps=1, max_steps=None, **changes):
 
 
 def read(sequences, of=None, max_sequences=100, max_steps=1000):
-    return wire.read_sequences(sequences, of or manifest(), max_sequences, max_steps)
+    return reading.read_sequences(sequences, of or manifest(), max_sequences, max_steps)
 
 
 def faults(sequences, **options):
@@ -105,7 +105,7 @@ def test_a_body_of_nothing_but_faults_is_not_read_to_its_end():
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"sequences": [1,]}', b"[" * 100_000, b'{"a": 1} 2'])
 def test_what_is_not_json_is_said_to_be_so(body):
     with pytest.raises(NotJson, match="expected JSON, received"):
-        wire.read_request(body)
+        reading.read_request(body)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_what_is_not_json_is_said_to_be_so(body):
 )
 def test_faults_around_the_sequences(body, pointer, expected, received):
     with pytest.raises(Invalid) as error:
-        wire.read_request(json.dumps(body).encode())
+        reading.read_request(json.dumps(body).encode())
     assert [(f.pointer, f.expected, f.received) for f in error.value.faults] == [(pointer, expected, received)]
 
 
 def test_an_unknown_field_is_answered_with_the_known_ones():
     with pytest.raises(Invalid, match=r"/modle: expected no such field \(the fields are sequences, model"):
-        wire.read_request(b'{"sequences": [1], "modle": "m"}')
+        reading.read_request(b'{"sequences": [1], "modle": "m"}')
 
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -157,10 +157,10 @@ def explanation(**fields):
         "task": "binary",
         "features": ["x0", "x1"],
         "classes": ["no", "yes"],
-        "sequences": [np.array([[1, 2], [3, 4]], np.float32)],
+        "sequences": Ragged.of([np.array([[1, 2], [3, 4]], np.float32)]),
         "predictions": np.array([[0.5]], np.float32),
         "labels": ["yes"],
-        "attention": [np.array([0.25, 0.75], np.float32)],
+        "attention": Ragged.of([np.array([0.25, 0.75], np.float32)]),
     }
     return Explanation(**made | fields)
 
@@ -180,13 +180,15 @@ def test_an_answer_keeps_to_its_documented_form():
 
 
 def test_long_texts_are_cut_in_messages():
-    assert wire.describe("a" * 1000) == '"' + "a" * 58 + "…"
+    assert reading.describe("a" * 1000) == '"' + "a" * 58 + "…"
 
 
 def text_explanation(**fields):
     weights = np.array([[0.25, 0.75]], np.float32)
     texts = {"texts": ["a?"], "answers": ["A"], "unknown": [[1]], "task": "sequence", "features": ["character"]}
-    return explanation(**texts, sequences=[], classes=[], labels=None, attention=[weights], **fields)
+    return explanation(
+        **texts, sequences=None, classes=[], labels=None, attention=Ragged.of_matrices([weights]), **fields
+    )
 
 
 def test_an_answer_in_text_keeps_to_its_documented_form():
@@ -221,7 +223,7 @@ def test_what_is_not_a_text_is_named(sequence, fault):
         decoding=Decoding(longest=3, beam=1),
     )
     with pytest.raises(Invalid, match=fault):
-        wire.read_texts(["a", sequence], of, 10, 5)
+        reading.read_texts(["a", sequence], of, 10, 5)
 
 
 def test_an_explanation_in_text_is_the_same_after_it_was_kept():

@@ -5,7 +5,7 @@ import numpy as np
 
 from service.explanations import faithfulness
 from service.explanations.faithfulness import Measured
-from service.explanations.record import Explanation
+from service.explanations.record import Explanation, Ragged
 from training.data.datasets import Data
 from training.judging.quality import classes_of, marks
 from training.models import ModelConfig, Scaling
@@ -102,10 +102,10 @@ def examples(data: Data, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, Ex
         task=data.task,
         features=data.features,
         classes=data.labels,
-        sequences=[data.test.sequences[i, : lengths[i]] for i in rows],
+        sequences=Ragged.of([data.test.sequences[i, : lengths[i]] for i in rows]),
         predictions=prediction,
         labels=[data.labels[i] for i in classes_of(prediction, data.task)] if data.labels else None,
-        attention=[outputs["attention"][i, : lengths[i]] for i in rows],
+        attention=Ragged.of([outputs["attention"][i, : lengths[i]] for i in rows]),
     )
 
 

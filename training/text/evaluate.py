@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from service.explanations.charts import explanation_chart
 from service.explanations.faithfulness import Measured, measure, summarize
-from service.explanations.record import Explanation
+from service.explanations.record import Explanation, Ragged
 from service.manifest import START, UNKNOWN, Baseline, Faithfulness, Quality, Twin, Vocabulary
 from training.judging import quality, sections
 from training.judging.baselines import TWIN_FOLDER
@@ -217,10 +217,12 @@ def explain(run: PairsRun, name: str, texts: Texts, answers: Answers) -> Explana
         task="sequence",
         features=["character"],
         classes=[],
-        sequences=[],
+        sequences=None,
         predictions=answers["probability"][0][:SHOWN, None],
         labels=None,
-        attention=[weights[i, : len(written[i]), : len(sources[i])] for i in range(len(sources))],
+        attention=Ragged.of_matrices(
+            [weights[i, : len(written[i]), : len(sources[i])] for i in range(len(sources))]
+        ),
         texts=sources,
         answers=written,
         unknown=[[] for _ in sources],

@@ -1,7 +1,7 @@
 import numpy as np
 import uuid_utils
 
-from service.explanations.record import Explanation
+from service.explanations.record import Explanation, Ragged
 
 
 def explanation(*, steps=(5,), features=2, per_feature=False, with_attention=True, created=1000.0, **changes):
@@ -17,9 +17,9 @@ def explanation(*, steps=(5,), features=2, per_feature=False, with_attention=Tru
         "task": "binary",
         "features": [f"x{i}" for i in range(features)],
         "classes": ["no", "yes"],
-        "sequences": [random.standard_normal((n, features)).astype(np.float32) for n in steps],
+        "sequences": Ragged.of([random.standard_normal((n, features)).astype(np.float32) for n in steps]),
         "predictions": np.full((len(steps), 1), 0.75, np.float32),
         "labels": ["yes"] * len(steps),
-        "attention": [w / w.sum(axis=0) for w in weights] if with_attention else None,
+        "attention": Ragged.of([w / w.sum(axis=0) for w in weights]) if with_attention else None,
     }
     return Explanation(**{**fields, **changes})

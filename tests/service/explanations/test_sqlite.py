@@ -30,7 +30,11 @@ def store(tmp_path, clock):
 
 def put(store, **fields):
     kept = explanation(**fields)
-    asyncio.run(store.put(kept))
+
+    async def keep():
+        await store.put(kept)
+
+    asyncio.run(keep())
     return kept.id
 
 
@@ -111,6 +115,6 @@ def test_a_file_that_is_no_database_stops_the_start(tmp_path):
 
 def test_a_failing_database_is_a_store_error(store, tmp_path):
     put(store)
-    asyncio.run(store._do(store._db.execute, "DROP TABLE explanations"))
+    asyncio.run(store._writer.do(store._writer.db.execute, "DROP TABLE explanations"))
     with pytest.raises(StoreError, match="no such table"):
         put(store)
