@@ -6,27 +6,16 @@ python -m benchmarks.serving --cases single,batch64 --repeats 3 --seconds 3
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
-from benchmarks.serving.cases import STEADY
+from benchmarks.serving.cases import CASES, STEADY
 from benchmarks.serving.measured import BenchmarkError
+from benchmarks.serving.pictures import cases_chart, growth_chart
+from benchmarks.serving.plan import Plan
 from benchmarks.serving.report import Outcome, markdown
 from benchmarks.serving.servers import pin
-from benchmarks.serving.steady import steady
-
-
-def parse() -> argparse.Namespace:
-    """The options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=",".join(STEADY), help=f"out of {', '.join(STEADY)}; default: all")
-    parser.add_argument("--repeats", type=int, default=5, help="how often the ways take turns")
-    parser.add_argument("--seconds", type=float, default=5, help="of each turn")
-    parser.add_argument("--out", type=Path, help="folder for serving.md and serving.svg; default: print only")
-    arguments = parser.parse_args()
-    arguments.cases = arguments.cases.split(",")
-    if unknown := set(arguments.cases) - set(STEADY):
-        parser.error(f"expected cases out of {', '.join(STEADY)}, received {', '.join(sorted(unknown))}")
-    return arguments
+from service.explanations.charts import svg
 
 
 def main() -> int:
@@ -35,23 +24,59 @@ def main() -> int:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise BenchmarkError("expected two cores, one for the server and one for the load; received one")
-    server_core, load_core = cores[:2]
-    pin(load_core)
-    outcomes: list[Outcome] = []
+    plan = Plan(arguments.repeats, arguments.seconds, cores[0], cores[1], dict(arguments.peer))
+    pin(plan.load)
+    outcomes = {}
     for name in arguments.cases:
-        outcomes.append(steady(STEADY[name], arguments.repeats, arguments.seconds, server_core, {}))
-        print(f"{name}: done", file=sys.stderr)
-    how = f"{arguments.repeats} repeats of {arguments.seconds:g} s; the server on core {server_core}, the load on core {load_core}."
-    text = markdown(outcomes, how)
+        started = time.monotonic()
+        outcomes[name] = CASES[name](plan)
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    how = f"{plan.repeats} repeats of {plan.seconds:g} s; server on core {plan.server}, load on core {plan.load}"
+    text = markdown(list(outcomes.values()), how)
     print(text)
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "serving.md").write_text(text)
+        write(arguments.out, text, outcomes)
     return 0
+
+
+def parse() -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=_cases, default=list(CASES), help=f"out of {', '.join(CASES)}; default: all")
+    parser.add_argument("--repeats", type=int, default=5, help="how often the ways take turns (default: 5)")
+    parser.add_argument("--seconds", type=float, default=5, help="of a turn (default: 5)")
+    parser.add_argument("--peer", type=_peer, action="append", default=[], help="NAME=URL of another server")
+    parser.add_argument("--out", type=Path, help="folder for the table and the pictures; default: print only")
+    return parser.parse_args()
+
+
+def _cases(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := sorted(set(names) - set(CASES)):
+        raise argparse.ArgumentTypeError(f"expected cases out of {', '.join(CASES)}; received {', '.join(unknown)}")
+    return names
+
+
+def _peer(text: str) -> tuple[str, str]:
+    name, equals, url = text.partition("=")
+    if not equals or not url.startswith("http://"):
+        raise argparse.ArgumentTypeError(f"expected NAME=http://..., received {text}")
+    return name, url
+
+
+def write(folder: Path, text: str, outcomes: dict[str, Outcome]) -> None:
+    """Writes serving.md, and serving.svg and growth.svg where there is something to draw."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "serving.md").write_text(text)
+    steady = [outcome for name, outcome in outcomes.items() if name in STEADY]
+    if steady:
+        (folder / "serving.svg").write_text(svg(cases_chart(steady)))
+    if "growth" in outcomes:
+        (folder / "growth.svg").write_text(svg(growth_chart(outcomes["growth"].points)))
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except BenchmarkError as error:
-        sys.exit(f"error: {error}")
+        sys.exit("\n".join([f"error: {error}", *getattr(error, "__notes__", [])]))

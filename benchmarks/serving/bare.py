@@ -12,6 +12,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -41,7 +42,8 @@ def feed(session: ort.InferenceSession, sequences: list[np.ndarray]) -> Feed:
 
 def write_feeds(path: Path, feeds: list[Feed]) -> None:
     """Writes `feeds.npz`."""
-    np.savez(path, **{f"{i}.{name}": array for i, each in enumerate(feeds) for name, array in each.items()})
+    arrays: dict[str, Any] = {f"{i}.{name}": array for i, each in enumerate(feeds) for name, array in each.items()}
+    np.savez(path, **arrays)
 
 
 def read_feeds(path: Path) -> list[Feed]:

@@ -6,6 +6,7 @@ python -m benchmarks.serving.constant PORT
 import asyncio
 import re
 import sys
+from typing import Any
 
 import uvloop
 
@@ -20,10 +21,12 @@ class Constant(asyncio.Protocol):
     def __init__(self) -> None:
         self.missing = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
+        """Remembers where to write."""
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Reads on; answers a whole request."""
         if not self.missing:
             end = data.find(b"\r\n\r\n") + 4
             found = LENGTH.search(data, 0, end)

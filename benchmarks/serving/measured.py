@@ -38,5 +38,5 @@ class Measured:
         if not len(seconds):
             raise BenchmarkError("expected an answer within the time measured, received none: --seconds gives more")
         p50, p99 = np.percentile(seconds, [50, 99])
-        milliseconds = (float(1e3 * each) for each in (p50, p99, seconds.max()))
-        return cls(sequences, requests, *milliseconds, 1e6 * cpu)
+        longest = float(1e3 * seconds.max())
+        return cls(sequences, requests, float(1e3 * p50), float(1e3 * p99), longest, 1e6 * cpu)

@@ -11,7 +11,7 @@ from benchmarks.serving.bare import Feed, feed, open_session
 from benchmarks.serving.load import Request, render
 from benchmarks.serving.servers import graph
 
-DECIMALS = 5  # of a value, as a sensor or a table would have them: about 380 bytes for 20 steps × 2 features
+DECIMALS = 5  # of a value, as a sensor or a table would have them: about 380 bytes for 20 steps of 2 features
 TOLERANCE = 1e-4
 Sequences = list[np.ndarray]  # each (time, feature)
 
@@ -56,10 +56,14 @@ def feeds(model: str, questions: list[Sequences]) -> list[Feed]:
     return [feed(session, question) for question in questions]
 
 
-def requests(url: str, model: str, questions: list[Sequences]) -> list[Request]:
+def requests(url: str, model: str, questions: list[Sequences], name: str | None = None) -> list[Request]:
     """The questions as requests to `url`: of the Open Inference Protocol where its path says so, else of our API.
 
     Every request knows its answer: what ONNX Runtime gives for the same arrays.
+
+    Args:
+        model: the committed model that answers.
+        name: the name under which it is asked for; without it, none is given.
     """
     session = open_session(graph(model))
     tensors = urlsplit(url).path.startswith("/v2/")
@@ -67,10 +71,16 @@ def requests(url: str, model: str, questions: list[Sequences]) -> list[Request]:
     for question in questions:
         inputs = feed(session, question)
         predictions, attention = session.run(["prediction", "attention"], inputs)
-        body = _tensors(inputs) if tensors else orjson.dumps({"sequences": question}, option=orjson.OPT_SERIALIZE_NUMPY)
+        body = _tensors(inputs) if tensors else predict_body(question, name)
         check = _check_tensors(predictions, attention) if tensors else _check(question, predictions, attention)
         rendered.append(Request(render(url, body), len(question), check))
     return rendered
+
+
+def predict_body(question: Sequences, name: str | None = None) -> bytes:
+    """The body of POST /predict."""
+    body = {"sequences": question} | ({} if name is None else {"model": name})
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _tensors(inputs: Feed) -> bytes:

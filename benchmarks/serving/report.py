@@ -1,7 +1,9 @@
 """What was found, as Markdown: what must be shown first, then the numbers behind it."""
 
+import math
 import platform
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,6 +15,7 @@ from benchmarks.serving.measured import Measured
 from benchmarks.serving.servers import ROOT
 
 PACKAGES = ["onnxruntime", "numpy", "fastapi", "pydantic", "uvicorn", "uvloop", "httptools"]
+FIGURES = ["case", "way", "sequences/s", "requests/s", "p50 ms", "p99 ms", "max ms", "CPU µs/sequence"]
 Found = dict[str, list[Measured]]  # by the way measured, one for each repeat
 
 
@@ -37,8 +40,8 @@ class Finding:
     def bound(self) -> str:
         """In words."""
         if self.least is not None:
-            return f"at least {self.least:g}{self.unit}"
-        return "" if self.most is None else f"at most {self.most:g}{self.unit}"
+            return f"at least {_short(self.least)}{self.unit}"
+        return "" if self.most is None else f"at most {_short(self.most)}{self.unit}"
 
     @property
     def verdict(self) -> str:
@@ -51,50 +54,76 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A point of a picture: what a request of that size takes, in milliseconds."""
+
+    panel: str
+    size: int
+    way: str
+    p50: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a case found."""
 
     title: str
     findings: list[Finding]
     found: Found = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
 
 
 def markdown(outcomes: list[Outcome], how: str) -> str:
     """The tables, with the facts of the machine."""
-    lines = [
-        "# Serving",
-        "",
-        *facts(),
-        "",
-        how,
-        "",
-        "| case | | found | must be | shown | remark |",
-        "|---|---|---|---|---|---|",
+    findings = [
+        [outcome.title, each.what, f"{_short(each.value)}{each.unit}", each.bound, each.verdict, each.remark]
+        for outcome in outcomes
+        for each in outcome.findings
     ]
-    for outcome in outcomes:
-        for each in outcome.findings:
-            value = f"{_short(each.value)}{each.unit}"
-            lines.append(f"| {outcome.title} | {each.what} | {value} | {each.bound} | {each.verdict} | {each.remark} |")
-    lines += ["", "Medians of the repeats:", ""]
-    lines += [
-        "| case | way | sequences/s | requests/s | p50 ms | p99 ms | max ms | CPU µs/sequence |",
-        "|---|---|---|---|---|---|---|---|",
+    figures = [
+        [outcome.title, way, *map(_short, medians(repeats))]
+        for outcome in outcomes
+        for way, repeats in outcome.found.items()
     ]
+    lines = ["# Serving", "", *facts(), f"- {how}", ""]
+    lines += _table(["case", "", "found", "must be", "shown", "remark"], findings)
+    if figures:
+        lines += ["", "The figures, medians of the repeats:", "", *_table(FIGURES, figures)]
     for outcome in outcomes:
-        for way, repeats in outcome.found.items():
-            medians = [np.median([getattr(each, figure.name) for each in repeats]) for figure in fields(Measured)]
-            lines.append(f"| {outcome.title} | {way} | " + " | ".join(map(_short, medians)) + " |")
+        if outcome.points:
+            lines += ["", "Growth, p50 of a request in ms:", "", *_growth(outcome.points)]
     return "\n".join(lines) + "\n"
+
+
+def medians(repeats: list[Measured]) -> list[float]:
+    """The median of each figure, in the order of `Measured`."""
+    return [float(np.median([getattr(each, figure.name) for each in repeats])) for figure in fields(Measured)]
+
+
+def _growth(points: list[Point]) -> list[str]:
+    ways = list(dict.fromkeys(point.way for point in points))
+    rows: dict[tuple[str, int], dict[str, float]] = {}
+    for point in points:
+        rows.setdefault((point.panel, point.size), {})[point.way] = point.p50
+    cells = [
+        [panel, f"{size:,}", *(_short(found.get(way, math.nan)) for way in ways)]
+        for (panel, size), found in rows.items()
+    ]
+    return _table(["", "", *ways], cells)
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows]]
 
 
 def facts() -> list[str]:
     """What was measured, where and when."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    describe = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return [
-        f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}",
+        f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}",
         f"- {_cpu()}, {platform.system()} {platform.release()}",
-        f"- Python {platform.python_version()}, {versions}",
+        f"- Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in PACKAGES)}",
     ]
 
 
@@ -105,6 +134,6 @@ def _cpu() -> str:
 
 
 def _short(value: float) -> str:
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    if math.isnan(value):
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

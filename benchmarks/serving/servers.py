@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from benchmarks.serving.measured import BenchmarkError
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 START_S = 120  # seconds a server gets to start in
+STOP_S = 15  # and to stop in
+LOG = 4000  # bytes of its log that are shown where something fails
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @contextmanager
 def _started(
-    name: str, cores: set[int], command: list[object], ready: str | None, **variables: str
+    name: str, cores: set[int], command: Sequence[object], ready: str | None, **variables: str
 ) -> Iterator[Server]:
     """Starts `command PORT` on these cores, and waits until it answers; stops it in the end.
 
@@ -125,11 +127,12 @@ def _started(
             server.check()
         except BenchmarkError as error:
             log.seek(0)
-            raise BenchmarkError(f"{name}: {error}\n{log.read()[-4000:].decode()}") from error
+            error.add_note(f"the log of {name}:\n{log.read()[-LOG:].decode()}")
+            raise
         finally:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 

@@ -1,60 +1,135 @@
 """Every way under the same steady load, in turn."""
 
+import itertools
 import json
+import math
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from benchmarks.serving.bare import write_feeds
-from benchmarks.serving.cases import Case
-from benchmarks.serving.load import Request, closed_loop
+from benchmarks.serving.load import Request
+from benchmarks.serving.loops import closed_loop
 from benchmarks.serving.measured import Measured
-from benchmarks.serving.questions import feeds, requests
-from benchmarks.serving.report import Found, Outcome
+from benchmarks.serving.plan import Plan
+from benchmarks.serving.questions import Sequences, feeds, requests
+from benchmarks.serving.report import Finding, Found, Outcome
 from benchmarks.serving.servers import ROOT, Server, environment, graph, ours, pin, plain
 
+Figure = Literal["sequences", "p50", "p99"]
+Turn = Callable[[], Measured]
 
-def steady(case: Case, repeats: int, seconds: float, core: int, peers: dict[str, str]) -> Outcome:
-    """Measures a case on that core.
 
-    Args:
-        repeats: how often the ways take turns.
-        seconds: of each turn; a tenth more is warm-up.
-        peers: URLs of other servers, by name.
+@dataclass(frozen=True)
+class Goal:
+    """A ratio that is held: what ours reaches by what another way reaches.
+
+    Attributes:
+        least, most: the bound; one of both.
+    """
+
+    ours: Figure
+    theirs: Figure
+    of: Literal["bare", "plain"]
+    least: float | None = None
+    most: float | None = None
+
+    def finding(self, found: Found) -> Finding:
+        """The median over the repeats."""
+        name = "throughput" if self.ours == "sequences" else self.ours
+        other = self.of if self.theirs == self.ours else f"{self.of}'s {self.theirs}"
+        cpu = (
+            f"CPU time {ratio(found, ('ours', 'cpu'), (self.of, 'cpu')):.2f} of {self.of}"
+            if self.theirs == self.ours
+            else ""
+        )
+        value = ratio(found, ("ours", self.ours), (self.of, self.theirs))
+        return Finding(f"{name}, of {other}", value, self.least, self.most, remark=cpu)
+
+
+def ratio(found: Found, over: tuple[str, str], under: tuple[str, str]) -> float:
+    """One way's figure by another's, each as (way, figure), repeat by repeat; the median."""
+    above, below = ([getattr(each, figure) for each in found[way]] for way, figure in (over, under))
+    return float(np.median(np.divide(above, below)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A steady load, the same for every way.
+
+    Attributes:
+        questions: what is asked.
+        store: what our server keeps explanations in.
+        runs: what the bare runtime runs, where not the questions themselves.
+        ways: which are measured beside ours.
+    """
+
+    title: str
+    questions: Callable[[], list[Sequences]]
+    clients: int
+    goals: tuple[Goal, ...] = ()
+    model: str = "planted-before"
+    store: Literal["none", "sqlite"] = "none"
+    runs: Callable[[], list[Sequences]] | None = None
+    ways: tuple[Literal["bare", "plain"], ...] = ("bare", "plain")
+
+
+def steady(case: Case, plan: Plan) -> Outcome:
+    """Measures a case. The servers run all the time, and one of them has work at a time.
 
     Raises:
         BenchmarkError: a server ended, or gave an answer that is wrong or none.
     """
     questions = case.questions()
+    turns: dict[str, Turn] = {}
     with ExitStack() as stack:
-        file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "feeds.npz"
-        write_feeds(file, feeds(case.model, case.runs() if case.runs else questions))
-        servers = [
-            stack.enter_context(plain({core}, case.model)),
-            stack.enter_context(ours({core}, model=case.model, store=case.store)),
-        ]
-        asked = {server.name: requests(f"{server.url}/predict", case.model, questions) for server in servers}
-        found: Found = {name: [] for name in ["bare", *asked]}
-        for _ in range(repeats):
-            found["bare"].append(bare(core, case.model, file, seconds))
-            for server in servers:
-                found[server.name].append(under_load(server, asked[server.name], case.clients, seconds))
+        if "bare" in case.ways:
+            file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "feeds.npz"
+            write_feeds(file, feeds(case.model, case.runs() if case.runs else questions))
+            turns["bare"] = partial(bare, case.model, file, plan)
+        servers = [stack.enter_context(plain({plan.server}, case.model))] if "plain" in case.ways else []
+        servers.append(stack.enter_context(ours({plan.server}, model=case.model, store=case.store)))
+        for server in servers:
+            turns[server.name] = _turn(f"{server.url}/predict", case, questions, plan, server)
+        for name, url in plan.peers.items():
+            turns[name] = _turn(url.format(model=case.model), case, questions, plan)
+        found = take_turns(turns, plan.repeats)
     return Outcome(case.title, [goal.finding(found) for goal in case.goals], found)
 
 
-def bare(core: int, model: str, file: Path, seconds: float) -> Measured:
-    """The bare runtime on that core, in a process of its own; see bare.py."""
-    command = [sys.executable, "-m", "benchmarks.serving.bare", graph(model), file, "--seconds", str(seconds)]
+def take_turns(turns: dict[str, Turn], repeats: int) -> Found:
+    """Measures each way once, then each again, so that what else the machine does falls on all alike."""
+    found: Found = {way: [] for way in turns}
+    for _ in range(repeats):
+        for way, turn in turns.items():
+            found[way].append(turn())
+    return found
+
+
+def under_load(url: str, asked: list[Request], clients: int, plan: Plan, server: Server | None = None) -> Measured:
+    """So many clients for one turn; without `server`, whose process is not ours, the CPU time is unknown."""
+    before = server.cpu if server else math.nan
+    answers = closed_loop(url, itertools.cycle(asked), clients, plan.seconds, plan.seconds / 10)
+    return answers.measured(server.cpu - before if server else math.nan)
+
+
+def _turn(url: str, case: Case, questions: list[Sequences], plan: Plan, server: Server | None = None) -> Turn:
+    return partial(under_load, url, requests(url, case.model, questions), case.clients, plan, server)
+
+
+def bare(model: str, file: Path, plan: Plan) -> Measured:
+    """The bare runtime on the server's core, in a process of its own; see bare.py."""
+    options = [str(graph(model)), str(file), "--seconds", str(plan.seconds)]
+    command = [sys.executable, "-m", "benchmarks.serving.bare", *options]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.PIPE, preexec_fn=lambda: pin(core)
+        command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.PIPE, preexec_fn=lambda: pin(plan.server)
     )
     return Measured(**json.loads(done.stdout))
-
-
-def under_load(server: Server, asked: list[Request], clients: int, seconds: float) -> Measured:
-    """A server asked by so many clients for so long."""
-    before = server.cpu
-    answers = closed_loop(f"{server.url}/predict", asked, clients, seconds, seconds / 10)
-    return answers.measured(server.cpu - before)

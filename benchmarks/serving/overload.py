@@ -1,0 +1,63 @@
+"""Twice what the server can take, for long: who is answered, who is refused, how fast, and what memory does."""
+
+import itertools
+
+import numpy as np
+
+from benchmarks.serving.load import OK, Answers, Request
+from benchmarks.serving.loops import FULL, closed_loop, open_loop
+from benchmarks.serving.measured import BenchmarkError
+from benchmarks.serving.plan import Plan
+from benchmarks.serving.questions import normal, requests
+from benchmarks.serving.report import Finding, Outcome
+from benchmarks.serving.servers import Server, ours
+
+MODEL, BATCH = "planted-before", 64
+UNLOADED = 0.1  # of the capacity: at that rate requests hardly meet
+LONG = 12  # turns: 60 s where a turn has 5
+SLOWER, FLAT_MB = 3, 10
+
+
+def overload(plan: Plan) -> Outcome:
+    """64 sequences a request: unloaded, at capacity, at twice the capacity."""
+    with ours({plan.server}, model=MODEL) as server:
+        asked = requests(f"{server.url}/predict", MODEL, normal(32, BATCH, 20, 2))
+        full = closed_loop(f"{server.url}/predict", itertools.cycle(asked), 8, plan.seconds, plan.seconds / 10)
+        capacity = len(full.seconds[OK]) / plan.seconds
+        cpu = server.cpu
+        unloaded = _at(UNLOADED * capacity, server, asked, 2 * plan.seconds)
+        unloaded_cpu, before = server.cpu - cpu, server.memory
+        loaded = _at(2 * capacity, server, asked, LONG * plan.seconds)
+        growth, loaded_cpu = server.memory - before, server.cpu - cpu - unloaded_cpu
+    found = {"unloaded": [unloaded.measured(unloaded_cpu)], "overloaded": [loaded.measured(loaded_cpu)]}
+    findings = _findings(unloaded, loaded, capacity, LONG * plan.seconds)
+    findings.append(Finding("growth of its memory", growth, most=FLAT_MB, unit=" MB"))
+    return Outcome(f"{BATCH} sequences, twice the capacity for {LONG * plan.seconds:g} s", findings, found)
+
+
+def _at(rate: float, server: Server, asked: list[Request], seconds: float) -> Answers:
+    return open_loop(f"{server.url}/predict", itertools.cycle(asked), rate, seconds, seconds / 20)
+
+
+def _findings(unloaded: Answers, loaded: Answers, capacity: float, seconds: float) -> list[Finding]:
+    if not loaded.seconds[FULL]:
+        raise BenchmarkError("expected requests refused with 429 at twice the capacity, received none")
+    idle, accepted, refused = (
+        1e3 * np.percentile(each, [50, 99]) for each in (unloaded.seconds[OK], loaded.seconds[OK], loaded.seconds[FULL])
+    )
+    rates = {status: len(times) / seconds for status, times in loaded.seconds.items()}
+    offered = sum(rates.values())
+    return [
+        Finding(
+            "p99 of the accepted, of the unloaded p99", accepted[1] / idle[1], most=SLOWER, remark=_ms(accepted, idle)
+        ),
+        Finding(
+            "p99 of the refused, of the unloaded p99", refused[1] / idle[1], most=SLOWER, remark=_ms(refused, idle)
+        ),
+        Finding("refused with 429", rates[FULL] / offered, remark=f"{offered:,.0f} requests/s offered"),
+        Finding("throughput, of the capacity", rates[OK] / capacity, remark=f"{capacity:,.0f} requests/s"),
+    ]
+
+
+def _ms(times: np.ndarray, idle: np.ndarray) -> str:
+    return f"p50 {times[0]:.2f}, p99 {times[1]:.2f} ms; unloaded {idle[0]:.2f}, {idle[1]:.2f} ms"
