@@ -1,1 +1,3 @@
 """The server: attention-LSTMs in ONNX Runtime, predictions with their reasons over REST."""
+
+VERSION = "0.1.0"

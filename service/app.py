@@ -1,5 +1,6 @@
 """The app: its parts put together, its routes, and how its errors are answered."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,52 +12,74 @@ from fastapi.exceptions import RequestValidationError
 from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 
-from service import wire
+from service import VERSION, reading, wire
 from service.docs import add_examples
 from service.errors import Fault, HttpError, Invalid, Problem
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import Store
 from service.predictor import Predictor
 from service.repository import Repository
-from service.routes import attention, health, models, predict
+from service.routes import attention, health, metrics, models, predict
 from service.runtime import available_cpus, check_provider
 from service.settings import Settings
+from service.telemetry.collect import Telemetry
+from service.telemetry.requests import Observed, current
+from service.telemetry.shared import Shared
 
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> FastAPI:
+class Service(FastAPI):
+    """FastAPI with a request's id and count around it all, so that the answer to a failure has them, too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """See Starlette."""
+        return Observed(super().build_middleware_stack(), self.state.telemetry, self.state.settings.access_log)
+
+
+def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     """Loads every model, opens the store, and puts the app together.
+
+    Args:
+        shared: the numbers, where several workers have them together.
 
     Raises:
         StartupError: the models, the store or the provider are not as the settings say.
     """
     check_provider(settings.provider)
-    threads = settings.threads or available_cpus()
+    threads = settings.threads or max(1, available_cpus() // settings.workers)
     repository = Repository(settings.models, settings.provider, threads, settings.default_model)
     store = open_store(settings)
+    shared = shared or Shared(Telemetry())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        leaving = asyncio.create_task(shared.keep_leaving())
         yield
+        leaving.cancel()
+        await shared.leave()
         if store is not None:
             await store.close()
 
-    app = FastAPI(
+    app = Service(
         title="attention-lstm",
         summary="Predictions of attention-LSTMs, with the reason in the same answer.",
-        version="0.1.0",
+        version=VERSION,
         lifespan=lifespan,
         docs_url=None,  # Swagger UI is served from a package, not from a CDN: see patch_fastapi below
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.settings = settings
+    app.state.shared = shared
+    app.state.telemetry = shared.telemetry
+    app.state.draining = False
     app.state.repository = repository
     app.state.store = store
     app.state.predictor = Predictor(repository, store, settings)
-    for routes in (predict, attention, models, health):
+    for routes in (predict, attention, models, health, metrics):
         app.include_router(routes.router)
     patch_fastapi(app)
     add_examples(app, repository)
@@ -74,10 +97,14 @@ def open_store(settings: Settings) -> Store | None:
 
 def _handle_errors(app: FastAPI) -> None:
     """Every error leaves as application/problem+json; see errors.py."""
+    telemetry: Telemetry = app.state.telemetry
 
     @app.exception_handler(HttpError)
     async def known(request: Request, error: HttpError) -> Response:
-        return _problem(error.status, error.problem())
+        telemetry.error(type(error).__name__, error.status)
+        answer = _problem(error.status, error.problem())
+        answer.headers.update(error.headers)
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def bad_parameter(request: Request, error: RequestValidationError) -> Response:
@@ -85,7 +112,7 @@ def _handle_errors(app: FastAPI) -> None:
             Fault(
                 pointer=f"the {detail['loc'][0]} parameter {detail['loc'][-1]}",
                 expected=detail["msg"].removeprefix("Input should be "),
-                received=wire.describe(detail["input"]),
+                received=reading.describe(detail["input"]),
             )
             for detail in error.errors()
         ]
@@ -93,6 +120,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:
+        telemetry.error(type(error).__name__, error.status_code)
         detail = f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
         title = str(error.detail)
         answer = _problem(error.status_code, Problem(title=title, status=error.status_code, detail=detail).model_dump())
@@ -101,14 +129,17 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
+        telemetry.error(type(error).__name__, 499)
         return Response(status_code=499)  # nobody will read it; nginx's number for a client that hung up
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> Response:
         # Starlette raises the error again after this answer, and the server logs it with its trace.
+        telemetry.error("Failure", 500)
         detail = "the server failed; its log says how"
         return _problem(500, Problem(title="Internal Server Error", status=500, detail=detail).model_dump())
 
 
 def _problem(status: int, content: dict[str, Any]) -> Response:
-    return Response(wire.dump(content), status, media_type="application/problem+json")
+    id, _ = current.get()
+    return Response(wire.dump(content | {"request_id": id}), status, media_type="application/problem+json")

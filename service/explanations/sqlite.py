@@ -54,7 +54,7 @@ class Connection:
 
     def prepare(self) -> None:
         """Makes the tables; drops those of another format."""
-        self.db.execute("PRAGMA journal_mode=WAL")
+        self._keep_a_wal()
         with self.transaction() as db:
             [found] = db.execute("PRAGMA user_version").fetchone()
             if found != FORMAT and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'explanations'").fetchone():
@@ -63,6 +63,20 @@ class Connection:
             for statement in SCHEMA.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def _keep_a_wal(self) -> None:
+        """Turns to a write-ahead log. While another process does the same, SQLite says busy at once, timeout or not."""
+        for _ in range(100):
+            try:
+                self.db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                busy = error
+                time.sleep(0.05)
+            else:
+                return
+        raise busy
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,91 @@
+"""One process that serves: the app, its socket, uvicorn, and the greeting."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import cast
+
+import uvicorn
+from fastapi import FastAPI
+
+from service import wire
+from service.app import create_app
+from service.docs import example_request
+from service.lane import Lane
+from service.repository import Repository
+from service.settings import Settings
+from service.sockets import listen
+from service.telemetry.shared import Shared
+
+
+def serve(settings: Settings, started: Callable[[str], None], shared: Shared | None = None) -> int:
+    """Serves until it is told to stop; returns the exit status.
+
+    Args:
+        started: told the greeting, once the server listens.
+        shared: the numbers, where several workers have them, and the port, together.
+
+    Raises:
+        StartupError: something is not as the settings say.
+    """
+    app = create_app(settings, shared)
+    with listen(settings.host, settings.port, share=shared is not None) as listener:
+        server = Server(app, settings, started)
+        server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which says where to look once it listens, and ends with status 0 when it is told to stop."""
+
+    def __init__(self, app: FastAPI, settings: Settings, started: Callable[[str], None]) -> None:
+        deadline = settings.stop_deadline
+        lane = cast("type[asyncio.Protocol]", partial(Lane, service=app))
+        super().__init__(
+            uvicorn.Config(app, http=lane, log_config=None, access_log=False, timeout_graceful_shutdown=deadline)
+        )
+        self._app, self._settings, self._tell_started = app, settings, started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stops on Ctrl-C and SIGTERM. uvicorn's own raises the signal again: a traceback, or status 143."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts as uvicorn does, then greets."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            self._tell_started(greeting(self._app.state.repository, sockets[0].getsockname()))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Lets load balancers see that the server is about to stop, then stops as uvicorn does."""
+        self._app.state.draining = True
+        await asyncio.sleep(self._settings.stop_notice)
+        await super().shutdown(sockets)
+
+
+def greeting(repository: Repository, address: tuple[str, int]) -> str:
+    """What a person needs to take the next step: where to look, and a request to copy."""
+    host = "127.0.0.1" if address[0] == "0.0.0.0" else address[0]  # noqa: S104
+    url = f"http://{host}:{address[1]}"
+    providers = " and ".join(sorted({model.runtime.provider for model in repository.models}))
+    lines = [
+        f"Serving {', '.join(repository.names)} on {providers} at {url}"
+        if repository.models
+        else f"Serving no models: {len(repository.broken)} folders are broken, at {url}",
+        f"  docs, with requests to try   {url}/docs",
+        f"  the latest explanations      {url}/attention",
+    ]
+    requests = [request for model in repository.models if (request := example_request(model.manifest))]
+    if requests:
+        shortest = min((wire.dump(request | {"sequences": request["sequences"][:1]}) for request in requests), key=len)
+        lines.append(
+            f"  a first request\n\ncurl {url}/predict -H 'Content-Type: application/json' -d '{shortest.decode()}'\n"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What the server says about itself: numbers, and the ids of requests."""
