@@ -59,9 +59,9 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
         leaving = asyncio.create_task(shared.keep_leaving())
         yield
         leaving.cancel()
-        await shared.leave()
         if store is not None:
             await store.close()
+        await shared.leave()
 
     app = Service(
         title="attention-lstm",
@@ -102,7 +102,7 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HttpError)
     async def known(request: Request, error: HttpError) -> Response:
         telemetry.error(type(error).__name__, error.status)
-        answer = _problem(error.status, error.problem())
+        answer = _problem(error.status, error.problem(_id()))
         answer.headers.update(error.headers)
         return answer
 
@@ -122,8 +122,8 @@ def _handle_errors(app: FastAPI) -> None:
     async def no_route(request: Request, error: HTTPException) -> Response:
         telemetry.error(type(error).__name__, error.status_code)
         detail = f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
-        title = str(error.detail)
-        answer = _problem(error.status_code, Problem(title=title, status=error.status_code, detail=detail).model_dump())
+        problem = Problem(title=str(error.detail), status=error.status_code, detail=detail, request_id=_id())
+        answer = _problem(error.status_code, problem.model_dump())
         answer.headers.update(error.headers or {})  # a 405 says what is allowed
         return answer
 
@@ -137,9 +137,15 @@ def _handle_errors(app: FastAPI) -> None:
         # Starlette raises the error again after this answer, and the server logs it with its trace.
         telemetry.error("Failure", 500)
         detail = "the server failed; its log says how"
-        return _problem(500, Problem(title="Internal Server Error", status=500, detail=detail).model_dump())
+        problem = Problem(title="Internal Server Error", status=500, detail=detail, request_id=_id())
+        return _problem(500, problem.model_dump())
 
 
 def _problem(status: int, content: dict[str, Any]) -> Response:
+    return Response(wire.dump(content), status, media_type="application/problem+json")
+
+
+def _id() -> str:
+    """Of the request at hand."""
     id, _ = current.get()
-    return Response(wire.dump(content | {"request_id": id}), status, media_type="application/problem+json")
+    return id

@@ -41,7 +41,7 @@ class Problem(BaseModel):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["/sequences/3/17/1: expected a finite number, received NaN"])
     errors: list[Fault] = Field(default=[], description="every fault found, at most ten")
-    request_id: str = Field(default="", description="the answer's X-Request-Id; the server's log has it, too")
+    request_id: str = Field(description="the answer's X-Request-Id; the server's log has it, too")
 
 
 class ServiceError(Exception):
@@ -74,10 +74,11 @@ class HttpError(ServiceError):
         """More headers of the answer."""
         return {}
 
-    def problem(self) -> dict[str, Any]:
-        """The body of the answer."""
+    def problem(self, request_id: str) -> dict[str, Any]:
+        """The body of the answer to the request with that id."""
         title = TITLES.get(self.status, self.status.phrase)
-        return Problem(title=title, status=self.status, detail=str(self), errors=self.faults).model_dump()
+        problem = Problem(title=title, status=self.status, detail=str(self), errors=self.faults, request_id=request_id)
+        return problem.model_dump()
 
 
 class NotJson(HttpError):
