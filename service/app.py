@@ -59,6 +59,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
         leaving = asyncio.create_task(shared.keep_leaving())
         yield
         leaving.cancel()
+        app.state.predictor.batcher.close()
         if store is not None:
             await store.close()
         await shared.leave()
@@ -78,7 +79,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     app.state.draining = False
     app.state.repository = repository
     app.state.store = store
-    app.state.predictor = Predictor(repository, store, settings)
+    app.state.predictor = Predictor(repository, store, settings, shared.telemetry)
     for routes in (predict, attention, models, health, metrics):
         app.include_router(routes.router)
     patch_fastapi(app)

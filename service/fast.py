@@ -6,6 +6,7 @@ steps of as many features as there are numbers. Types are checked by simdjson (i
 the buffer, the fields around by the pydantic model of the request.
 """
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from service.manifest import Manifest
 from service.ragged import Ragged
 from service.schemas import PredictRequest
 
+CACHED = 64  # lengths of so few sequences are kept
 LARGE = 1_000_000  # bytes; a parser keeps the memory of the largest body it has read
 _DROPPED = bytes(set(range(256)) - set(b"[],"))
 _PLACEHOLDER: list[Any] = [None]  # for the sequences, where the fields around them are checked
@@ -49,16 +51,19 @@ class FastRequest:
             return None
         features = len(manifest.features)
         low, high = manifest.lengths.min, min(manifest.lengths.max or max_steps, max_steps)
-        lengths = _lengths(self._skeleton, features, len(self._numbers), low if low == high else None)
+        time = low if low == high else None
+        if time is not None:
+            lengths = _equal_lengths(self._skeleton, features, len(self._numbers), time)
+        else:
+            lengths = _lengths(self._skeleton, features, len(self._numbers))
         if lengths is None or len(lengths) > max_sequences:
             return None
-        if low != high and not low <= int(lengths.min()) <= int(lengths.max()) <= high:
+        if time is None and not low <= int(lengths.min()) <= int(lengths.max()) <= high:
             return None
         with np.errstate(over="ignore"):
             values = self._numbers.astype(np.float32)
-        if not np.isfinite(values).all():
-            return None
-        return Ragged(values.reshape(-1, features), lengths)
+            finite = math.isfinite(np.add.reduce(values))  # a sum that overflows is for `reading.py` to look into
+        return Ragged(values.reshape(-1, features), lengths, time=time) if finite else None
 
 
 def read(body: bytes) -> FastRequest | None:
@@ -86,38 +91,38 @@ def read(body: bytes) -> FastRequest | None:
     return FastRequest(request, numbers, body[body.index(b"[") : body.rindex(b"]") + 1].translate(None, _DROPPED))
 
 
-def _lengths(skeleton: bytes, features: int, numbers: int, time: int | None) -> IntArray | None:
-    """Steps of each sequence `(sequence,)`, or None where the skeleton is not that of sequences.
+def _equal_lengths(skeleton: bytes, features: int, numbers: int, time: int) -> IntArray | None:
+    """Steps of each sequence `(sequence,)`, all `time`, or None where the skeleton is not that of such sequences.
 
     Args:
         skeleton: brackets and commas.
         numbers: how many there are among them.
-        time: steps of every sequence, where they all have as many.
     """
-    if time is not None and numbers % (time * features) == 0:
-        count = numbers // (time * features)
+    count, rest = divmod(numbers, time * features)
+    if rest == 0:
         for step in (_step(features), b"") if features == 1 else (_step(features),):
             if skeleton == b"[" + b",".join([_sequence(step, time)] * count) + b"]":
-                return np.full(count, time, np.int32)
-        return None
-    lengths = _ragged_lengths(skeleton, features)
-    return lengths if lengths is not None and int(lengths.sum()) * features == numbers else None
+                return _constant(count, time) if count <= CACHED else np.full(count, time, np.int32)
+    return None
 
 
-def _ragged_lengths(skeleton: bytes, features: int) -> IntArray | None:
-    """The lengths; each is one more than the commas between the steps of a sequence."""
+def _lengths(skeleton: bytes, features: int, numbers: int) -> IntArray | None:
+    """Steps of each sequence `(sequence,)`, which is one more than the commas between them, or None where the skeleton
+    is not that of sequences.
+    """
     step = _step(features)
     flat = features == 1 and not skeleton.startswith(b"[[[")
-    inner = skeleton[2:-2] if flat else skeleton.replace(step, b"x")[2:-2]
-    pieces = inner.split(b"],[")
+    marked = skeleton if flat else skeleton.replace(step, b"x")
+    pieces = marked[2:-2].split(b"],[")
     lengths = []
     for piece in pieces:
         count = len(piece) + 1 if flat else (len(piece) + 1) // 2
         if piece != (b"," * (count - 1) if flat else (b"x," * count)[:-1]):
             return None
         lengths.append(count)
-    whole = b"[[" + inner + b"]]"
-    return np.array(lengths, np.int32) if (skeleton if flat else skeleton.replace(step, b"x")) == whole else None
+    if marked[:2] != b"[[" or marked[-2:] != b"]]" or sum(lengths) * features != numbers:
+        return None
+    return np.array(lengths, np.int32)
 
 
 @lru_cache
@@ -128,3 +133,10 @@ def _step(features: int) -> bytes:
 @lru_cache
 def _sequence(step: bytes, time: int) -> bytes:
     return b"[" + b",".join([step] * time) + b"]"
+
+
+@lru_cache
+def _constant(count: int, time: int) -> IntArray:
+    lengths = np.full(count, time, np.int32)
+    lengths.flags.writeable = False  # it is everybody's
+    return lengths

@@ -48,6 +48,11 @@ class Part:
     values: int
 
     @property
+    def steps(self) -> int:
+        """Steps of all, without padding."""
+        return len(self.items.values) if self.rows is None else int(self.items.lengths[self.rows].sum())
+
+    @property
     def sequences(self) -> Ragged:
         """The sequences of this part."""
         return self.items if self.rows is None else self.items.take(self.rows)
@@ -129,7 +134,7 @@ def _run_numbers(model: Model, items: Ragged) -> Found:
         if outputs.attention is None:
             return Found(outputs.prediction, None)
         weights = outputs.attention.reshape(len(items.values), *outputs.attention.shape[2:])
-        return Found(outputs.prediction, Ragged(weights, items.lengths))
+        return Found(outputs.prediction, Ragged(weights, items.lengths, time=block.shape[1]))
     predictions = np.empty((len(items), model.manifest.outputs), np.float32)
     attention: Ragged | None = None
     for rows, time in _plan(model, items):

@@ -23,6 +23,7 @@ from service.ragged import Ragged
 from service.repository import Model, Repository
 from service.schemas import PredictRequest
 from service.settings import Settings
+from service.telemetry.collect import Telemetry
 
 logger = logging.getLogger(__name__)
 Done = Callable[[bytes | HttpError], None]
@@ -49,12 +50,14 @@ class Predictor:
     Args:
         store: None keeps no explanations.
         settings: its limits on sequences, steps, values of a run, and waiting.
+        telemetry: counts what happens.
     """
 
-    def __init__(self, repository: Repository, store: Store | None, settings: Settings) -> None:
-        self._repository, self._store, self._settings = repository, store, settings
+    def __init__(self, repository: Repository, store: Store | None, settings: Settings, telemetry: Telemetry) -> None:
+        self._repository, self._store, self._settings, self._telemetry = repository, store, settings, telemetry
         limits = Limits(settings.max_batch, settings.max_batch_values, settings.max_wait)
-        self.batcher: Batcher[Key, Part, Found] = Batcher(inference.run, _estimate, limits)
+        self.batcher: Batcher[Key, Part, Found] = Batcher(inference.run, _estimate, limits, self._observe)
+        telemetry.gauge("queue_length", "Requests that wait for their first run or their next.", self._queue_length)
 
     async def predict(self, body: bytes) -> bytes:
         """Request body to answer body. Cancelled, it drops the work.
@@ -114,17 +117,23 @@ class Predictor:
         parts = inference.split(key, prediction.items, settings.max_batch, settings.max_batch_values)
         seconds = settings.deadline if fields.deadline is None else min(fields.deadline, settings.deadline)
 
+        begun = time.monotonic()
+
+        def answer(found: bytes | HttpError) -> None:
+            self._count(prediction.model.manifest, found, time.monotonic() - begun)
+            done(found)
+
         def ran(outcome: Sequence[Found] | Exception) -> None:
             try:
-                self._ran(prediction, parts, outcome, done)
+                self._ran(prediction, parts, outcome, answer)
             except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
-                done(_as_http(error))
+                answer(as_http(error))
 
-        prediction.job = Job(key, parts, ran, time.monotonic() + seconds, fields.priority == "background")
+        prediction.job = Job(key, parts, ran, begun + seconds, fields.priority == "background")
         try:
             self.batcher.submit(prediction.job)
         except (Full, Stopped) as error:
-            raise _as_http(error) from error
+            raise as_http(error) from error
 
     def cancel(self, prediction: Prediction) -> None:
         """Drops the work of a request that nobody waits for any more."""
@@ -140,14 +149,14 @@ class Predictor:
         try:
             self.batcher.check()
         except Full as error:
-            raise _as_http(error) from error
+            raise as_http(error) from error
 
     def _ran(
         self, prediction: Prediction, parts: Sequence[Part], outcome: Sequence[Found] | Exception, done: Done
     ) -> None:
         """Keeps the explanation, if that is wanted, and answers."""
         if isinstance(outcome, Exception):
-            done(_as_http(outcome))
+            done(as_http(outcome))
             return
         explanation = _explain(prediction, inference.merge(parts, outcome))
         if self._store is None or not prediction.fields.store:
@@ -162,9 +171,32 @@ class Predictor:
                 logger.error("explanation not kept: %s", error)
                 done(wire.write_answer(explanation, prediction.fields, None, str(error)))
             else:
-                done(_as_http(error))
+                done(as_http(error))
 
         self._store.put(explanation).add_done_callback(kept)
+
+    def _count(self, manifest: Manifest, found: bytes | HttpError, seconds: float) -> None:
+        metrics = self._telemetry.model(manifest.name, manifest.version)
+        metrics.requests.add(type(found).__name__ if isinstance(found, HttpError) else "ok")
+        metrics.total.observe(seconds)
+
+    def _observe(self, key: Key, jobs: Sequence[Job[Key, Part, Found]], started: float, seconds: float) -> None:
+        """Counts a run."""
+        metrics = self._telemetry.model(key.model.manifest.name, key.model.manifest.version)
+        count = longest = 0
+        for job in jobs:
+            part = job.parts[job.next]
+            count, longest = count + part.count, max(longest, part.time)
+            metrics.steps.add(part.steps)
+            if job.next == 0:
+                metrics.queue.observe(started - job.entered)
+        metrics.compute.observe(seconds)
+        metrics.batch_size.observe(count)
+        metrics.sequences.add(count)
+        metrics.padded_steps.add(count * longest)
+
+    def _queue_length(self) -> dict[tuple[str, ...], float]:
+        return {(): self.batcher.length}
 
 
 def _sequences(fields: PredictRequest, request: fast.FastRequest | None, body: bytes) -> list[Any]:
@@ -215,8 +247,8 @@ def _check_options(request: PredictRequest, manifest: Manifest) -> None:
         raise Invalid([Fault(pointer="/beam", expected=expected, received=str(request.beam))])
 
 
-def _as_http(error: BaseException) -> HttpError:
-    """The answer that an error becomes."""
+def as_http(error: BaseException) -> HttpError:
+    """The answer that an error becomes; what is nobody's fault is logged."""
     if isinstance(error, HttpError):
         return error
     if isinstance(error, Full):

@@ -19,12 +19,15 @@ class Ragged(Sequence[np.ndarray]):
         values: `(steps of all items, ...)`.
         lengths: `(item,)` steps of each.
         widths: of items that are matrices of different widths, the width of each; `values` has one axis then.
+        time: steps of every item, where they are known to have as many; spares to look.
     """
 
-    __slots__ = ("_starts", "lengths", "values", "widths")
+    __slots__ = ("_starts", "_time", "lengths", "values", "widths")
 
-    def __init__(self, values: np.ndarray, lengths: IntArray, widths: IntArray | None = None) -> None:
-        self.values, self.lengths, self.widths = values, lengths, widths
+    def __init__(
+        self, values: np.ndarray, lengths: IntArray, widths: IntArray | None = None, time: int | None = None
+    ) -> None:
+        self.values, self.lengths, self.widths, self._time = values, lengths, widths, time
         self._starts: IntArray | None = None
 
     @classmethod
@@ -45,10 +48,12 @@ class Ragged(Sequence[np.ndarray]):
         if len(parts) == 1:
             return parts[0]
         widths = [part.widths for part in parts if part.widths is not None]
+        times = {part._time for part in parts}
         return cls(
             np.concatenate([part.values for part in parts]),
             np.concatenate([part.lengths for part in parts]),
             np.concatenate(widths) if widths else None,
+            times.pop() if len(times) == 1 else None,
         )
 
     def __len__(self) -> int:
@@ -70,17 +75,23 @@ class Ragged(Sequence[np.ndarray]):
         return self._starts
 
     @property
+    def time(self) -> int | None:
+        """Steps of every item; None where they differ."""
+        if self._time is None and bool((self.lengths == self.lengths[0]).all()):
+            self._time = int(self.lengths[0])
+        return self._time
+
+    @property
     def longest(self) -> int:
         """Steps of the longest item."""
-        return int(self.lengths.max())
+        return self._time or int(self.lengths.max())
 
     @property
     def block(self) -> np.ndarray | None:
         """All items as one array `(item, time, ...)`, without a copy; None where they differ in length."""
-        length, count = int(self.lengths[0]), len(self.lengths)
-        if self.widths is not None or length * count != len(self.values) or (self.lengths != length).any():
+        if self.widths is not None or (time := self.time) is None:
             return None
-        return self.values.reshape(count, length, *self.values.shape[1:])
+        return self.values.reshape(len(self.lengths), time, *self.values.shape[1:])
 
     def nested(self) -> Any:
         """What orjson writes as nested lists: one array where it can be, since that is faster."""
@@ -89,6 +100,10 @@ class Ragged(Sequence[np.ndarray]):
 
     def cut(self, start: int, stop: int) -> "Ragged":
         """The items from `start` up to `stop`, without a copy."""
+        if self._time is not None and self.widths is None:
+            return Ragged(
+                self.values[start * self._time : stop * self._time], self.lengths[start:stop], time=self._time
+            )
         first = int(self.starts[start])
         last = first + int(self.lengths[start:stop].sum())
         widths = None if self.widths is None else self.widths[start:stop]

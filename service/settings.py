@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     max_body: int = Field(default=16_000_000, ge=1, description="bytes of a request's body")
     max_sequences: int = Field(default=10_000, ge=1, description="sequences in a request")
     max_steps: int = Field(default=10_000, ge=1, description="time steps of a sequence")
-    max_batch: int = Field(default=1024, ge=1, description="sequences of one run; requests that wait run together")
+    max_batch: int = Field(
+        default=256, ge=1, description="sequences of one run; requests that wait run together, larger ones take several"
+    )
     max_batch_values: int = Field(
         default=4_000_000, ge=1, description="values (batch × time × feature) of one run; larger requests take several"
     )

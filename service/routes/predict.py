@@ -1,9 +1,13 @@
 """POST /predict."""
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.requests import ClientDisconnect
 
+from service import encodings
 from service.errors import TooLarge, UnsupportedMediaType
 from service.predictor import Predictor
 from service.routes import problems
@@ -23,7 +27,7 @@ def get_predictor(request: Request) -> Predictor:
     summary="Predict, with the attention weight of every step",
     response_model=PredictResponse,
     response_model_exclude_none=False,
-    responses=problems(400, 404, 413, 415, 422),
+    responses=problems(400, 404, 413, 415, 422, 429, 503, 504),
     # The body is read by hand, so that wire.py can say exactly what is wrong with it; here it is documented.
     openapi_extra={
         "requestBody": {
@@ -40,8 +44,25 @@ async def predict(request: Request, predictor: Annotated[Predictor, Depends(get_
     weights it does not have are not made up.
     """
     _check_media_type(request)
-    body = await _read_body(request, request.app.state.settings.max_body)
-    return Response(await predictor.predict(body), media_type="application/json")
+    predictor.check()
+    limit = request.app.state.settings.max_body
+    body = await _read_body(request, limit)
+    if (encoding := request.headers.get("content-encoding")) is not None:
+        body = await asyncio.to_thread(encodings.expand, body, encoding, limit)
+    return Response(await _unless_gone(request, predictor.predict(body)), media_type="application/json")
+
+
+async def _unless_gone(request: Request, answering: Coroutine[None, None, bytes]) -> bytes:
+    """The answer; when the client hangs up before it is there, the work is dropped."""
+    answer, gone = asyncio.ensure_future(answering), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        raise ClientDisconnect
+    finally:
+        answer.cancel()
+        gone.cancel()
 
 
 def _check_media_type(request: Request) -> None:

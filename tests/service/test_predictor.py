@@ -10,6 +10,7 @@ from service.explanations.sqlite import SQLiteStore
 from service.predictor import Predictor, name_labels
 from service.repository import Repository
 from service.settings import Settings
+from service.telemetry.collect import Telemetry
 from tests.service.graphs import mean_model, write_model
 from tests.serving import MODELS
 
@@ -17,7 +18,7 @@ SEQUENCE = [[0, 1], [2, 3], [4, 5]]
 
 
 def predict(root, store=None, settings=None, **request):
-    predictor = Predictor(Repository(root, "cpu", 1), store, settings or Settings())
+    predictor = Predictor(Repository(root, "cpu", 1), store, settings or Settings(), Telemetry())
     body = {"sequences": [SEQUENCE], **request}
     return json.loads(asyncio.run(predictor.predict(json.dumps(body).encode())))
 

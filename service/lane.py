@@ -1,0 +1,167 @@
+"""A lane of its own for plain predictions, beneath ASGI: no scope, no task, no middleware for each request.
+
+ASGI and FastAPI take longer than a small model. So a `POST /predict` as most clients send it (HTTP/1.1, JSON of known
+length, nothing encoded, nothing pipelined) goes from uvicorn's HTTP parser straight to the predictor. Everything else,
+other predictions included, goes uvicorn's usual way, through FastAPI; both ends at the same `Predictor`.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service import fast, wire
+from service.errors import HttpError
+from service.predictor import Prediction, Predictor, as_http
+from service.telemetry.collect import Telemetry
+from service.telemetry.requests import current, log_access, request_id
+
+logger = logging.getLogger(__name__)
+PATH = b"/predict"
+
+
+class Lane(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 connection, with the lane.
+
+    Args:
+        service: the app; its `state` has the predictor, the telemetry and the settings.
+    """
+
+    def __init__(self, *args: Any, service: FastAPI, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.predictor: Predictor = service.state.predictor
+        self.telemetry: Telemetry = service.state.telemetry
+        self.log_requests: bool = service.state.settings.access_log
+        self.largest = min(service.state.settings.max_body, fast.LARGE)
+
+    def on_headers_complete(self) -> None:
+        """Takes the lane if the request is a plain prediction."""
+        if self.url == PATH and self._is_plain():
+            self.cycle = Passage(self)  # type: ignore[assignment]
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Adds to the body; its length is bounded by its header."""
+        if isinstance(self.cycle, Passage):
+            self.cycle.body += body
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Predicts."""
+        if isinstance(self.cycle, Passage):
+            self.cycle.start()
+        else:
+            super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Drops the work that nobody waits for any more."""
+        if isinstance(self.cycle, Passage):
+            self.cycle.cancel()
+        super().connection_lost(exc)
+
+    def _is_plain(self) -> bool:
+        parser, busy = self.parser, self.cycle is not None and not self.cycle.response_complete
+        if busy or self.pipeline or self.flow.write_paused or self.expect_100_continue:
+            return False
+        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
+            return False
+        length = -1
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = int(value)  # the parser has checked it
+            elif name == b"content-type":
+                if value != b"application/json":
+                    return False
+            elif name in (b"content-encoding", b"transfer-encoding"):
+                return False
+        return bool(0 <= length <= self.largest)
+
+
+class Passage:
+    """One plain prediction on its connection. It stands in the place of uvicorn's RequestResponseCycle, and has of its
+    attributes what the connection looks at.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_context",
+        "_id",
+        "_lane",
+        "_prediction",
+        "body",
+        "disconnected",
+        "keep_alive",
+        "response_complete",
+    )
+    message_event = asyncio.Event()  # nobody waits for it
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._begun = time.perf_counter()
+        self._id = request_id(lane.headers)
+        self._context = current.get()
+        self._prediction: Prediction | None = None
+        self.body = b""
+        self.disconnected = self.response_complete = False
+        self.keep_alive = lane.parser.should_keep_alive()
+
+    def start(self) -> None:
+        """Reads the request and has it run."""
+        predictor = self._lane.predictor
+        current.set(self._context)
+        try:
+            predictor.check()
+            self._prediction = predictor.read(self.body)
+            predictor.submit(self._prediction, self.answer)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
+            self.answer(as_http(error))
+
+    def cancel(self) -> None:
+        """The client has gone."""
+        if not self.response_complete:
+            self.disconnected = True
+            if self._prediction is not None:
+                self._lane.predictor.cancel(self._prediction)
+
+    def answer(self, found: bytes | HttpError) -> None:
+        """Writes the answer."""
+        if self.disconnected:
+            return
+        current.set(self._context)  # another request's run may have brought us here
+        lane, status, more = self._lane, 200, b""
+        if isinstance(found, HttpError):
+            status, more, found = self._problem(found)
+        media_type = b"application/json" if status == 200 else b"application/problem+json"
+        head = b"%s%scontent-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n" % (
+            STATUS_LINE[status],
+            b"".join([b"%s: %s\r\n" % header for header in lane.server_state.default_headers]),
+            media_type,
+            len(found),
+            self._id.encode(),
+            more,
+            b"" if self.keep_alive else b"connection: close\r\n",
+        )
+        lane.transport.write(head + found)
+        self._end(status)
+
+    def _problem(self, error: HttpError) -> tuple[int, bytes, bytes]:
+        """Status, more headers and body of an error."""
+        self._lane.telemetry.error(type(error).__name__, error.status)
+        more = b"".join(f"{name}: {value}\r\n".encode() for name, value in error.headers.items())
+        return error.status, more, wire.dump(error.problem(self._id))
+
+    def _end(self, status: int) -> None:
+        lane = self._lane
+        self.response_complete = True
+        if not self.keep_alive:
+            lane.transport.close()
+        lane.on_response_complete()
+        seconds = time.perf_counter() - self._begun
+        lane.telemetry.http("POST", "/predict", status, seconds)
+        if lane.log_requests:
+            log_access("POST", "/predict", status, seconds)
