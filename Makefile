@@ -1,6 +1,7 @@
 # make serve   set up, then serve the committed models (PORT=8000)
 # make test    set up everything, then run every check and test
 # make train   train the committed models again
+# make bench   measure the server beside others (CASES=single,batch64: these only, printed)
 # make lint    ruff and mypy only
 # make lock    resolve the dependencies again
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: serve test train lint lock
+.PHONY: serve test train bench lint lock
 
 serve: .venv/serve.installed
 	@$(BIN)/python -m service --port $(PORT)
@@ -19,6 +20,9 @@ test: lint
 
 train: .venv/dev.installed
 	$(BIN)/python -m training examples
+
+bench: .venv/dev.installed
+	$(BIN)/python -m benchmarks.serving $(if $(CASES),--cases $(CASES),--out benchmarks/results)
 
 lint: .venv/dev.installed
 	$(BIN)/ruff check

@@ -5,6 +5,7 @@ python -m benchmarks.serving --cases single,batch64 --repeats 3 --seconds 3
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -24,7 +25,8 @@ def main() -> int:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise BenchmarkError("expected two cores, one for the server and one for the load; received one")
-    plan = Plan(arguments.repeats, arguments.seconds, cores[0], cores[1], dict(arguments.peer))
+    options = shlex.split(arguments.options)
+    plan = Plan(arguments.repeats, arguments.seconds, cores[0], cores[1], options, dict(arguments.peer))
     pin(plan.load)
     outcomes = {}
     for name in arguments.cases:
@@ -32,6 +34,7 @@ def main() -> int:
         outcomes[name] = CASES[name](plan)
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     how = f"{plan.repeats} repeats of {plan.seconds:g} s; server on core {plan.server}, load on core {plan.load}"
+    how += f"; ours with {arguments.options}" if options else ""
     text = markdown(list(outcomes.values()), how)
     print(text)
     if arguments.out:
@@ -45,6 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cases", type=_cases, default=list(CASES), help=f"out of {', '.join(CASES)}; default: all")
     parser.add_argument("--repeats", type=int, default=5, help="how often the ways take turns (default: 5)")
     parser.add_argument("--seconds", type=float, default=5, help="of a turn (default: 5)")
+    parser.add_argument("--options", default="", help='of our server, such as "--max-batch 256"')
     parser.add_argument("--peer", type=_peer, action="append", default=[], help="NAME=URL of another server")
     parser.add_argument("--out", type=Path, help="folder for the table and the pictures; default: print only")
     return parser.parse_args()

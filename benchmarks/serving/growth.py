@@ -68,7 +68,7 @@ def _copies(copies: int, plan: Plan) -> Found:
         names = [f"copy-{i}" for i in range(copies)]
         for name in names:
             _copy(Path(folder) / name / "1", name)
-        with ours({plan.server}, model=names[0], models=Path(folder)) as server:
+        with ours({plan.server}, *plan.options, model=names[0], models=Path(folder)) as server:
             url = f"{server.url}/predict"
             questions = normal(4, 1, 20, 2)
             each = [requests(url, MODEL, questions, name) for name in names]

@@ -11,7 +11,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -61,6 +61,7 @@ class Answers:
     """What came back between `begin` and `end`, on `clock`.
 
     Attributes:
+        by: what must lie between them: the time a request was due, or the time of its answer.
         keep: whether every answer is kept, not only the first and the last of each connection.
         seconds: of every answer by its status.
         sequences: predicted between them.
@@ -69,6 +70,7 @@ class Answers:
 
     begin: float
     end: float
+    by: Literal["due", "answered"] = "answered"
     keep: bool = False
     seconds: defaultdict[int, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("d")))
     sequences: int = 0
@@ -82,7 +84,7 @@ class Answers:
             self.answered += request.sequences
         if now > self.end and not self.seconds:
             self.end = now  # one answer at least, however long it takes
-        if self.begin <= now <= self.end:
+        if self.begin <= (now if self.by == "answered" else connection.due) <= self.end:
             self.seconds[status].append(now - connection.due)
             if status == OK:
                 self.sequences += request.sequences

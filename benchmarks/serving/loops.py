@@ -4,7 +4,7 @@ import asyncio
 import gc
 from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,14 +30,22 @@ class Load:
     def __init__(self, url: str, requests: Iterable[Request], answers: Answers, allowed: set[int]) -> None:
         self._host, self._port = urlsplit(url).hostname or "", urlsplit(url).port or 80
         self._requests, self.answers, self._allowed = iter(requests), answers, allowed
+        self._connections: list[Connection] = []
         self._under_way = 0
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    def close(self) -> None:
+        """Ends every connection."""
+        for connection in self._connections:
+            connection.transport.abort()
+
     async def _connect(self) -> Connection:
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: Connection(self._answered, self._fail), self._host, self._port
-        )
+        connection, loop = Connection(self._answered, self._fail), asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: connection, self._host, self._port)
+        except OSError as error:
+            raise BenchmarkError(f"expected a connection to {self._host}:{self._port}, received {error}") from error
+        self._connections.append(connection)
         return connection
 
     def _fail(self, error: Exception) -> None:
@@ -78,8 +86,6 @@ class ClosedLoop(Load):
         for connection in connections:
             self._next(connection, clock())
         await self._finish(max(0.0, min(self.answers.end - clock(), LONGEST_S)) + HANG_S)
-        for connection in connections:
-            connection.transport.close()
 
     def _next(self, connection: Connection, now: float) -> None:
         request = next(self._requests, None) if now <= self.answers.end else None
@@ -98,6 +104,7 @@ class OpenLoop(Load):
 
     async def run(self, rate: float) -> None:
         """Runs it, at so many requests a second."""
+        self._asking = True
         self._idle: deque[Connection] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         random, due = np.random.default_rng(0), clock()
@@ -105,10 +112,9 @@ class OpenLoop(Load):
             while clock() < due:  # noqa: ASYNC110 (a timer of the event loop is good to a millisecond only)
                 await asyncio.sleep(0)
             self._ask(due)
+        self._asking = False
         self._end()
         await self._finish(HANG_S)
-        for connection in self._idle:
-            connection.transport.close()
 
     def _ask(self, due: float) -> None:
         self._under_way += 1
@@ -124,16 +130,15 @@ class OpenLoop(Load):
     async def _connect_and_ask(self, request: Request, due: float) -> None:
         try:
             (await self._connect()).ask(request, due)
-        except OSError as error:
-            self._fail(BenchmarkError(f"expected a connection, received {error}"))
+        except BenchmarkError as error:
+            self._fail(error)
 
     def _next(self, connection: Connection, now: float) -> None:
         self._idle.append(connection)
-        if now > self.answers.end:
-            self._end()
+        self._end()
 
     def _end(self) -> None:
-        if not self._under_way and not self._over.done():
+        if not self._asking and not self._under_way and not self._over.done():
             self._over.set_result(None)
 
 
@@ -148,9 +153,9 @@ def closed_loop(
 
     async def run() -> Answers:
         begin = clock() + warm_up
-        load = ClosedLoop(url, requests, Answers(begin, begin + seconds, keep), {OK})
-        await load.run(clients)
-        return load.answers
+        with closing(ClosedLoop(url, requests, Answers(begin, begin + seconds, keep=keep), {OK})) as load:
+            await load.run(clients)
+            return load.answers
 
     return _run(run())
 
@@ -164,9 +169,9 @@ def open_loop(url: str, requests: Iterable[Request], rate: float, seconds: float
 
     async def run() -> Answers:
         begin = clock() + warm_up
-        load = OpenLoop(url, requests, Answers(begin, begin + seconds), {OK, FULL})
-        await load.run(rate)
-        return load.answers
+        with closing(OpenLoop(url, requests, Answers(begin, begin + seconds, by="due"), {OK, FULL})) as load:
+            await load.run(rate)
+            return load.answers
 
     return _run(run())
 

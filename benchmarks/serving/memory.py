@@ -19,7 +19,7 @@ def memory(plan: Plan) -> Outcome:
     """Random shapes of 1 to 16 sequences of 1 to 100 steps, each asked many times, in random order."""
     times = max(1, round(TIMES * plan.seconds))
     order = np.random.default_rng(0).permutation(np.repeat(np.arange(SHAPES), times))
-    with ours({plan.server}, model=MODEL) as server:
+    with ours({plan.server}, *plan.options, model=MODEL) as server:
         url = f"{server.url}/predict"
         asked = requests(url, MODEL, shapes(SHAPES, BATCH, STEPS, FEATURES))
         closed_loop(url, asked[:1] * 100, CLIENTS, math.inf)

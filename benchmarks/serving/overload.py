@@ -20,7 +20,7 @@ SLOWER, FLAT_MB = 3, 10
 
 def overload(plan: Plan) -> Outcome:
     """64 sequences a request: unloaded, at capacity, at twice the capacity."""
-    with ours({plan.server}, model=MODEL) as server:
+    with ours({plan.server}, *plan.options, model=MODEL) as server:
         asked = requests(f"{server.url}/predict", MODEL, normal(32, BATCH, 20, 2))
         full = closed_loop(f"{server.url}/predict", itertools.cycle(asked), 8, plan.seconds, plan.seconds / 10)
         capacity = len(full.seconds[OK]) / plan.seconds

@@ -52,7 +52,8 @@ def growth_chart(points: list[Point]) -> dict[str, Any]:
 
 
 def _lines(panel: str, values: list[dict[str, Any]], ways: list[str]) -> dict[str, Any]:
-    log = {"type": "quantitative", "scale": {"type": "log", "nice": False}}
+    x = {"field": "size", "type": "quantitative", "scale": {"type": "log", "nice": False}}
+    y = {"field": "ms", "type": "quantitative", "scale": {"type": "log"}}
     sizes = sorted({value["size"] for value in values})
     return {
         "width": WIDTH,
@@ -60,8 +61,8 @@ def _lines(panel: str, values: list[dict[str, Any]], ways: list[str]) -> dict[st
         "data": {"values": values},
         "mark": {"type": "line", "point": {"size": 24}, "strokeWidth": 1.8},
         "encoding": {
-            "x": {"field": "size", "title": panel, "axis": {"values": sizes, "format": ",d"}, **log},
-            "y": {"field": "ms", "title": "ms", "axis": {"tickCount": 5, "format": "~g"}, **log},
+            "x": {**x, "title": panel, "axis": {"values": sizes, "format": ",d"}},
+            "y": {**y, "title": "ms", "axis": {"tickCount": 5, "format": "~g"}},
             "color": _color(ways, legend=True),
         },
     }
@@ -77,7 +78,7 @@ def _color(ways: list[str], legend: bool) -> dict[str, Any]:
 def _figure(title: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
     return {
         "$schema": charts.SCHEMA,
-        "title": title,
+        "title": {**title, "offset": 16},
         "description": f"{title['text']}; {title['subtitle']}",
         "config": charts.CONFIG,
         "padding": 12,

@@ -96,7 +96,7 @@ def steady(case: Case, plan: Plan) -> Outcome:
             write_feeds(file, feeds(case.model, case.runs() if case.runs else questions))
             turns["bare"] = partial(bare, case.model, file, plan)
         servers = [stack.enter_context(plain({plan.server}, case.model))] if "plain" in case.ways else []
-        servers.append(stack.enter_context(ours({plan.server}, model=case.model, store=case.store)))
+        servers.append(stack.enter_context(ours({plan.server}, *plan.options, model=case.model, store=case.store)))
         for server in servers:
             turns[server.name] = _turn(f"{server.url}/predict", case, questions, plan, server)
         for name, url in plan.peers.items():

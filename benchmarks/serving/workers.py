@@ -20,7 +20,10 @@ def workers(plan: Plan) -> Outcome:
     found: Found = {}
     pin(*cores)
     try:
-        with ours(cores, model=MODEL) as one, ours(cores, "--workers", 2, model=MODEL) as two:
+        with (
+            ours(cores, *plan.options, model=MODEL) as one,
+            ours(cores, *plan.options, "--workers", 2, model=MODEL) as two,
+        ):
             for batch, load in LOADS.items():
                 turns = {f"1 worker, {load}": _turn(one, batch, plan), f"2 workers, {load}": _turn(two, batch, plan)}
                 found |= take_turns(turns, plan.repeats)
