@@ -17,13 +17,14 @@ LAYERS = [
     ["service.worker"],
     ["service.server"],
     ["service.app"],
-    ["service.routes", "service.docs"],
+    ["service.routes", "service.docs", "service.lane"],
     ["service.predictor"],
     ["service.inference"],
-    ["service.wire", "service.reading", "service.fast", "service.explanations", "service.repository", "service.padding", "service.schemas"],
-    ["service.batcher", "service.ragged", "service.cost"],
+    ["service.wire", "service.reading", "service.fast", "service.explanations", "service.repository"],
+    ["service.padding", "service.schemas", "service.encodings"],
+    ["service.batcher", "service.ragged", "service.cost", "service.sockets"],
     ["service.runtime", "service.text", "service.manifest", "service.settings", "service.errors", "service.arrays"],
-    ["service.telemetry", "service.sockets"],
+    ["service.telemetry"],
 ]
 
 
