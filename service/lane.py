@@ -17,7 +17,7 @@ from service import fast, wire
 from service.errors import HttpError
 from service.predictor import Prediction, Predictor, as_http
 from service.telemetry.collect import Telemetry
-from service.telemetry.requests import current, log_access, request_id
+from service.telemetry.requests import NOBODY, current, identify, log_access
 
 logger = logging.getLogger(__name__)
 PATH = b"/predict"
@@ -89,8 +89,7 @@ class Passage:
 
     __slots__ = (
         "_begun",
-        "_context",
-        "_id",
+        "_ids",
         "_lane",
         "_prediction",
         "body",
@@ -103,8 +102,7 @@ class Passage:
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
         self._begun = time.perf_counter()
-        self._id = request_id(lane.headers)
-        self._context = current.get()
+        self._ids = identify(lane.headers)
         self._prediction: Prediction | None = None
         self.body = b""
         self.disconnected = self.response_complete = False
@@ -113,13 +111,14 @@ class Passage:
     def start(self) -> None:
         """Reads the request and has it run."""
         predictor = self._lane.predictor
-        current.set(self._context)
+        current.set(self._ids)
         try:
             predictor.check()
             self._prediction = predictor.read(self.body)
             predictor.submit(self._prediction, self.answer)
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
             self.answer(as_http(error))
+        current.set(NOBODY)  # all requests of a connection have one context
 
     def cancel(self) -> None:
         """The client has gone."""
@@ -132,7 +131,7 @@ class Passage:
         """Writes the answer."""
         if self.disconnected:
             return
-        current.set(self._context)  # another request's run may have brought us here
+        current.set(self._ids)  # another request's run may have brought us here
         lane, status, more = self._lane, 200, b""
         if isinstance(found, HttpError):
             status, more, found = self._problem(found)
@@ -142,7 +141,7 @@ class Passage:
             b"".join([b"%s: %s\r\n" % header for header in lane.server_state.default_headers]),
             media_type,
             len(found),
-            self._id.encode(),
+            self._ids[0].encode(),
             more,
             b"" if self.keep_alive else b"connection: close\r\n",
         )
@@ -153,7 +152,7 @@ class Passage:
         """Status, more headers and body of an error."""
         self._lane.telemetry.error(type(error).__name__, error.status)
         more = b"".join(f"{name}: {value}\r\n".encode() for name, value in error.headers.items())
-        return error.status, more, wire.dump(error.problem(self._id))
+        return error.status, more, wire.dump(error.problem(self._ids[0]))
 
     def _end(self, status: int) -> None:
         lane = self._lane
@@ -165,3 +164,4 @@ class Passage:
         lane.telemetry.http("POST", "/predict", status, seconds)
         if lane.log_requests:
             log_access("POST", "/predict", status, seconds)
+        current.set(NOBODY)

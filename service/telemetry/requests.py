@@ -19,13 +19,14 @@ _usable = re.compile(rb"[!-~]{1,128}").fullmatch  # printable ASCII without spac
 _usable_trace = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _mine = os.urandom(8).hex()  # of this process: ids of several workers never meet
 _count = itertools.count()
-current: ContextVar[tuple[str, str]] = ContextVar("current", default=("", ""))  # id and trace of the request at hand
+NOBODY = ("", "")
+current: ContextVar[tuple[str, str]] = ContextVar("current", default=NOBODY)  # id and trace of the request at hand
 
 
-def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The client's X-Request-Id, or a new one; from here on, log lines of this task carry it.
+def identify(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """The client's X-Request-Id, or a new one; and the client's W3C `traceparent`, empty where there is none.
 
-    With it they carry the client's W3C `traceparent`, where there is one.
+    While they are `current`, log lines carry them.
 
     Args:
         headers: as ASGI has them, names in lower case.
@@ -36,9 +37,7 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
             id = value.decode()
         elif name == b"traceparent" and _usable_trace(value):
             trace = value.decode()
-    id = id or f"{_mine}{next(_count):08x}"
-    current.set((id, trace))
-    return id
+    return id or f"{_mine}{next(_count):08x}", trace
 
 
 class Observed:
@@ -56,7 +55,8 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        id = request_id(scope["headers"]).encode()
+        current.set(ids := identify(scope["headers"]))  # of this task alone: each request has its own
+        id = ids[0].encode()
         begun, status = time.perf_counter(), 500  # what uvicorn answers for an app that does not
 
         def send_with_id(message: Message) -> Awaitable[None]:
