@@ -2,104 +2,21 @@
 
 import asyncio
 import json
-import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+
+from uuid_utils import UUID
 
 from service.errors import StartupError
+from service.explanations.database import Connection
 from service.explanations.record import Explanation
-from service.explanations.store import Entry, Filter, StoreError
+from service.explanations.store import Entry, Filter
 
-logger = logging.getLogger(__name__)
-R = TypeVar("R")
-
-FORMAT = 2  # of the rows; PRAGMA user_version of the file
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS explanations (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    created REAL NOT NULL,
-    model TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    sequences INTEGER NOT NULL,
-    labels TEXT NOT NULL,
-    record BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_created ON explanations (created);
-CREATE INDEX IF NOT EXISTS by_model ON explanations (model, version, id);
-"""
-
-
-class Connection:
-    """A connection to the file, with a thread on which its statements run one after the other, off the event loop.
-
-    Args:
-        path: of the file.
-
-    Attributes:
-        db: only for use on the thread, once the event loop runs.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-        self.db.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; a power cut may cost the last answers
-        self._thread = ThreadPoolExecutor(1, "sqlite")
-
-    def prepare(self) -> None:
-        """Makes the tables; drops those of another format."""
-        self._keep_a_wal()
-        with self.transaction() as db:
-            [found] = db.execute("PRAGMA user_version").fetchone()
-            if found != FORMAT and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'explanations'").fetchone():
-                logger.warning("explanations of another version of this server are dropped")
-                db.execute("DROP TABLE explanations")
-            for statement in SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {FORMAT}")
-
-    def _keep_a_wal(self) -> None:
-        """Turns to a write-ahead log. While another process does the same, SQLite says busy at once, timeout or not."""
-        for _ in range(100):
-            try:
-                self.db.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise
-                busy = error
-                time.sleep(0.05)
-            else:
-                return
-        raise busy
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commits at its end, or rolls back when it raises."""
-        with self.db:
-            self.db.execute("BEGIN IMMEDIATE")
-            yield self.db
-
-    async def do(self, function: Callable[..., R], *args: object) -> R:
-        """Calls the function on the thread.
-
-        Raises:
-            StoreError: SQLite failed.
-        """
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-        except sqlite3.Error as error:
-            raise StoreError(f"the SQLite store failed: {error}") from error
-
-    async def close(self) -> None:
-        """Closes the connection and ends the thread."""
-        await self.do(self.db.close)
-        self._thread.shutdown()
+Row = tuple[bytes, float, str, int, int, str, bytes]
+PRUNE_EVERY = 100  # commits from one look at the age of the oldest to the next; reading looks at the age itself
 
 
 @dataclass
@@ -107,7 +24,7 @@ class Group:
     """Rows that are committed together."""
 
     committed: asyncio.Future[None]
-    rows: list[tuple[object, ...]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
 
 class SQLiteStore:
@@ -130,6 +47,7 @@ class SQLiteStore:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
         self._group: Group | None = None
         self._writing = False
+        self._commits = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)  # it holds what callers sent
@@ -142,8 +60,8 @@ class SQLiteStore:
 
     def put(self, explanation: Explanation) -> asyncio.Future[None]:
         """See `Store.put`."""
-        row = (
-            explanation.id,
+        row: Row = (
+            UUID(explanation.id).bytes,
             explanation.created,
             explanation.model,
             explanation.version,
@@ -161,7 +79,8 @@ class SQLiteStore:
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
-        found = await self._reader.do(self._get, id)
+        key = _key(id)
+        found = key and await self._reader.do(self._get, key)
         return Explanation.decode(found) if found else None
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
@@ -170,7 +89,8 @@ class SQLiteStore:
 
     async def delete(self, id: str) -> bool:
         """See `Store.delete`."""
-        return await self._writer.do(self._delete, id)
+        key = _key(id)
+        return key is not None and await self._writer.do(self._delete, key)
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -194,26 +114,31 @@ class SQLiteStore:
         else:
             group.committed.set_exception(error)
 
-    def _insert(self, rows: list[tuple[object, ...]]) -> None:
+    def _insert(self, rows: list[Row]) -> None:
         with self._writer.transaction() as db:
-            db.executemany(
-                "INSERT INTO explanations (id, created, model, version, sequences, labels, record) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+            for some in _in_powers_of_two(rows):
+                values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
+                db.execute(
+                    "INSERT INTO explanations (id, created, model, version, sequences, labels, record) "  # noqa: S608
+                    f"VALUES {values}",
+                    [value for row in some for value in row],
+                )
             self._prune()
 
     def _prune(self) -> None:
+        """Deletes what is too much and, now and then, what is too old."""
         self._writer.db.execute(
             "DELETE FROM explanations WHERE sequence <= (SELECT max(sequence) FROM explanations) - ?",
             (self._max_count,),
         )
-        self._writer.db.execute("DELETE FROM explanations WHERE created < ?", (self._oldest(),))
+        self._commits += 1
+        if self._commits % PRUNE_EVERY == 1:
+            self._writer.db.execute("DELETE FROM explanations WHERE created < ?", (self._oldest(),))
 
     def _oldest(self) -> float:
         return self._clock() - self._max_age
 
-    def _get(self, id: str) -> bytes | None:
+    def _get(self, id: bytes) -> bytes | None:
         found = self._reader.db.execute(
             "SELECT record FROM explanations WHERE id = ? AND created >= ?", (id, self._oldest())
         ).fetchone()
@@ -229,16 +154,34 @@ class SQLiteStore:
         if filter.label is not None:
             conditions["EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)"] = filter.label
         if filter.before is not None:
-            conditions["id < ?"] = filter.before
+            conditions["id < ?"] = _key(filter.before)
         rows = self._reader.db.execute(
             "SELECT id, created, model, version, sequences, labels FROM explanations "  # noqa: S608 (our own conditions)
             f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
             (*conditions.values(), limit),
         )
         return [
-            Entry(id, created, model, version, sequences, json.loads(labels))
+            Entry(str(UUID(bytes=id)), created, model, version, sequences, json.loads(labels))
             for id, created, model, version, sequences, labels in rows
         ]
 
-    def _delete(self, id: str) -> bool:
+    def _delete(self, id: bytes) -> bool:
         return self._writer.db.execute("DELETE FROM explanations WHERE id = ?", (id,)).rowcount > 0
+
+
+def _key(id: str) -> bytes | None:
+    """The id as it is kept; None where it is none."""
+    try:
+        return UUID(id).bytes
+    except ValueError:
+        return None
+
+
+def _in_powers_of_two(rows: list[Row]) -> Iterator[list[Row]]:
+    """Rows for one statement each: few different ones, so that SQLite need not compile them again and again."""
+    size, start = 64, 0
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        yield rows[start : start + size]
+        start += size
