@@ -9,6 +9,7 @@ import sys
 import httpx
 import pytest
 
+from tests.scraping import wait_until
 from tests.service.graphs import write_model
 from tests.serving import MODELS, ROOT, serving
 
@@ -149,3 +150,24 @@ def test_it_stops_although_a_client_never_finishes_its_request():
             client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
             assert httpx.get(f"{running.url}/livez").status_code == 200  # by now the other request has begun
             assert running.stop(signal.SIGTERM) == 0
+
+
+def test_load_balancers_see_that_it_will_stop_before_it_does(tmp_path):
+    write_model(tmp_path)
+    body = {"sequences": [[[1, 2], [3, 4], [5, 6]]]}
+    with serving("--stop-notice", 3, models=tmp_path) as running:
+        assert httpx.get(f"{running.url}/readyz").status_code == 200
+        running.process.send_signal(signal.SIGTERM)
+        problem = wait_until(lambda: not (answer := httpx.get(f"{running.url}/readyz")).is_success and answer)
+        assert problem.status_code == 503
+        assert problem.headers["retry-after"] == "10"
+        assert "about to stop" in problem.json()["detail"]
+        assert httpx.get(f"{running.url}/livez").status_code == 200
+        assert httpx.post(f"{running.url}/predict", json=body).status_code == 200
+        assert running.process.wait(20) == 0
+
+
+def test_health_may_be_asked_for_without_a_body(client):
+    for path in ("/livez", "/readyz"):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
