@@ -39,6 +39,24 @@ def mean_model(attention=None, features=2, scale=1.0, time="time"):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
 
 
+def failing_model(features=2):
+    """Fails to run where the sum over time and features is 100 or more; else predicts 0."""
+    constants = {"axes": np.array([1, 2]), "table": np.zeros((100, 1), np.float32)}
+    nodes = [
+        helper.make_node("ReduceSum", ["sequences", "axes"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["row"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "row"], ["prediction"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "failing",
+        [helper.make_tensor_value_info("sequences", FLOAT, ["batch", "time", features])],
+        [helper.make_tensor_value_info("prediction", FLOAT, ["batch", 1])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+
+
 def write_model(root, name="mean", version=1, graph=None, attention=None, declare=None):
     """Writes `root/name/version/`; `declare` replaces fields of its model.json. Returns the folder."""
     graph = graph or mean_model(attention)
