@@ -82,7 +82,6 @@ class Job(Generic[K, W, R]):
     background: bool = False
     seconds: float = 0.0
     entered: float = 0.0
-    started: float | None = None
     results: list[R] = field(default_factory=list)
     next: int = 0
     finished: bool = False
@@ -131,7 +130,7 @@ class Batcher(Generic[K, W, R]):
         run: runs parts of the same key together and returns the result of each, or its error, in order.
         estimate: seconds that a run of so many sequences of so many steps takes.
         limits: of a run and of the queue.
-        observe: told of every run: its key, its jobs, when it started, and the seconds that it took.
+        observe: told of every run that starts: its key, its jobs, and when.
     """
 
     def __init__(
@@ -139,7 +138,7 @@ class Batcher(Generic[K, W, R]):
         run: Callable[[K, Sequence[W]], Sequence[R | Exception]],
         estimate: Callable[[K, int, int], float],
         limits: Limits,
-        observe: Callable[[K, Sequence[Job[K, W, R]], float, float], None] = lambda *_: None,
+        observe: Callable[[K, Sequence[Job[K, W, R]], float], None] = lambda *_: None,
     ) -> None:
         self._run, self._estimate, self._limits, self._observe = run, estimate, limits, observe
         self._waiting: tuple[dict[K, Queue[K, W, R]], ...] = ({}, {})  # interactive, background
@@ -218,14 +217,14 @@ class Batcher(Generic[K, W, R]):
             return
         parts = [job.parts[job.next] for job in jobs]
         self._running = jobs
-        started = monotonic()
+        self._observe(key, jobs, monotonic())
         if seconds <= INLINE_S:
-            self._ran(key, jobs, started, self._outcomes(key, parts))
+            self._ran(key, jobs, self._outcomes(key, parts))
             return
         self._busy = True
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._thread, self._outcomes, key, parts)
-        future.add_done_callback(lambda future: self._ran_on_thread(key, jobs, started, future))
+        future.add_done_callback(lambda future: self._ran_on_thread(key, jobs, future))
 
     def _next(self) -> tuple[Any, list[Job[K, W, R]], float]:
         """Takes the jobs of the next run out of their queue; with their key and the estimated seconds."""
@@ -274,16 +273,15 @@ class Batcher(Generic[K, W, R]):
                 return [error]
             return [self._outcomes(key, [part])[0] for part in parts]
 
-    def _ran_on_thread(self, key: K, jobs: Sequence[Job[K, W, R]], started: float, future: Any) -> None:
+    def _ran_on_thread(self, key: K, jobs: Sequence[Job[K, W, R]], future: Any) -> None:
         self._busy = False
         if future.cancelled():  # by close()
             return
-        self._ran(key, jobs, started, future.result())
+        self._ran(key, jobs, future.result())
 
-    def _ran(self, key: K, jobs: Sequence[Job[K, W, R]], started: float, outcomes: Sequence[R | Exception]) -> None:
+    def _ran(self, key: K, jobs: Sequence[Job[K, W, R]], outcomes: Sequence[R | Exception]) -> None:
         """Gives each job its part's outcome; one with more parts waits again, behind the others."""
         self._running = ()
-        self._observe(key, jobs, started, monotonic() - started)
         for job, outcome in zip(jobs, outcomes, strict=True):
             job.next += 1
             if isinstance(outcome, Exception):

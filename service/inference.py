@@ -1,7 +1,9 @@
 """Parts of requests through a model, in runs of similar length: padding goes in and does not come out."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from service.arrays import FloatArray, IntArray
 from service.errors import Fault, Invalid
 from service.ragged import Ragged
 from service.repository import Model
+from service.telemetry.collect import Telemetry
 from service.text import Codec
 
 # What a decoder computes with at every input step for each output step, about: a run of text is bounded as if its
@@ -46,11 +49,6 @@ class Part:
     count: int
     time: int
     values: int
-
-    @property
-    def steps(self) -> int:
-        """Steps of all, without padding."""
-        return len(self.items.values) if self.rows is None else int(self.items.lengths[self.rows].sum())
 
     @property
     def sequences(self) -> Ragged:
@@ -108,57 +106,82 @@ def merge(parts: Sequence[Part], found: Sequence[Found]) -> Found:
     )
 
 
-def run(key: Key, parts: Sequence[Part]) -> list[Found | Exception]:
-    """Runs parts of several requests together, and gives each what was found of it.
+class Inference:
+    """Runs parts of several requests together; every run of the runtime is counted.
 
-    A part that holds values so large that the model's answer is not finite gets `Invalid` instead.
+    Args:
+        telemetry: counts the runs.
     """
-    items = Ragged.join([part.sequences for part in parts])
-    codec = key.model.codec
-    if codec is None:
-        found = _run_numbers(key.model, items)
-    else:
-        found = _run_texts(key.model, codec, items, key.beam or codec.beam)
-    finite = _is_finite(found)
-    if len(parts) == 1:
-        return [found] if finite else [_not_finite(parts[0], found)]
-    each = _separate(found, [part.count for part in parts])
-    return [one if finite or _is_finite(one) else _not_finite(part, one) for part, one in zip(parts, each, strict=True)]
 
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
 
-def _run_numbers(model: Model, items: Ragged) -> Found:
-    runtime = model.runtime
-    block = items.block
-    if block is not None and runtime.time in (None, block.shape[1]):
-        outputs = runtime.run(block, items.lengths)
-        if outputs.attention is None:
-            return Found(outputs.prediction, None)
-        weights = outputs.attention.reshape(len(items.values), *outputs.attention.shape[2:])
-        return Found(outputs.prediction, Ragged(weights, items.lengths, time=block.shape[1]))
-    predictions = np.empty((len(items), model.manifest.outputs), np.float32)
-    attention: Ragged | None = None
-    for rows, time in _plan(model, items):
-        outputs = runtime.run(items.padded(rows, time), items.lengths[rows])
-        predictions[rows] = outputs.prediction
-        if outputs.attention is not None:
-            if attention is None:
-                shape = (len(items.values), *outputs.attention.shape[2:])
-                attention = Ragged(np.empty(shape, np.float32), items.lengths)
-            attention.put(rows, outputs.attention)
-    return Found(predictions, attention)
+    def run(self, key: Key, parts: Sequence[Part]) -> list[Found | Exception]:
+        """What was found of each part.
 
+        A part that holds values so large that the model's answer is not finite gets `Invalid` instead.
+        """
+        items = Ragged.join([part.sequences for part in parts])
+        codec = key.model.codec
+        if codec is None:
+            found = self._run_numbers(key.model, items)
+        else:
+            found = self._run_texts(key.model, codec, items, key.beam or codec.beam)
+        finite = _is_finite(found)
+        if len(parts) == 1:
+            return [found] if finite else [_not_finite(parts[0], found)]
+        each = _separate(found, [part.count for part in parts])
+        return [
+            one if finite or _is_finite(one) else _not_finite(part, one) for part, one in zip(parts, each, strict=True)
+        ]
 
-def _run_texts(model: Model, codec: Codec, items: Ragged, beam: int) -> Found:
-    answers = [""] * len(items)
-    probabilities = np.empty((len(items), 1), np.float32)
-    attention: dict[int, FloatArray] = {}
-    for rows, time in _plan(model, items):
-        outputs = model.runtime.run_text(items.padded(rows, time), items.lengths[rows], beam)
-        probabilities[rows, 0] = outputs.probability
-        for place, row in enumerate(rows.tolist()):
-            answers[row] = codec.decode(outputs.prediction[place].tolist())
-            attention[row] = outputs.attention[place, : len(answers[row]), : items.lengths[row]]
-    return Found(probabilities, Ragged.of_matrices([attention[row] for row in range(len(items))]), answers)
+    def _run_numbers(self, model: Model, items: Ragged) -> Found:
+        runtime = model.runtime
+        block = items.block
+        if block is not None and runtime.time in (None, block.shape[1]):
+            with self._counted(model, items.lengths, block.shape[1]):
+                outputs = runtime.run(block, items.lengths)
+            if outputs.attention is None:
+                return Found(outputs.prediction, None)
+            weights = outputs.attention.reshape(len(items.values), *outputs.attention.shape[2:])
+            return Found(outputs.prediction, Ragged(weights, items.lengths, time=block.shape[1]))
+        predictions = np.empty((len(items), model.manifest.outputs), np.float32)
+        attention: Ragged | None = None
+        for rows, time in _plan(model, items):
+            with self._counted(model, items.lengths[rows], time):
+                outputs = runtime.run(items.padded(rows, time), items.lengths[rows])
+            predictions[rows] = outputs.prediction
+            if outputs.attention is not None:
+                if attention is None:
+                    shape = (len(items.values), *outputs.attention.shape[2:])
+                    attention = Ragged(np.empty(shape, np.float32), items.lengths)
+                attention.put(rows, outputs.attention)
+        return Found(predictions, attention)
+
+    def _run_texts(self, model: Model, codec: Codec, items: Ragged, beam: int) -> Found:
+        answers = [""] * len(items)
+        probabilities = np.empty((len(items), 1), np.float32)
+        attention: dict[int, FloatArray] = {}
+        for rows, time in _plan(model, items):
+            with self._counted(model, items.lengths[rows], time):
+                outputs = model.runtime.run_text(items.padded(rows, time), items.lengths[rows], beam)
+            probabilities[rows, 0] = outputs.probability
+            for place, row in enumerate(rows.tolist()):
+                answers[row] = codec.decode(outputs.prediction[place].tolist())
+                attention[row] = outputs.attention[place, : len(answers[row]), : items.lengths[row]]
+        return Found(probabilities, Ragged.of_matrices([attention[row] for row in range(len(items))]), answers)
+
+    @contextmanager
+    def _counted(self, model: Model, lengths: IntArray, time: int) -> Iterator[None]:
+        """Counts the run within it, of sequences of these lengths padded to `time`."""
+        begun = perf_counter()
+        yield
+        metrics = self._telemetry.model(model.manifest.name, model.manifest.version)
+        metrics.compute.observe(perf_counter() - begun)
+        metrics.batch_size.observe(len(lengths))
+        metrics.sequences.add(len(lengths))
+        metrics.steps.add(int(lengths.sum()))
+        metrics.padded_steps.add(len(lengths) * time)
 
 
 def _plan(model: Model, items: Ragged) -> Iterator[tuple[IntArray, int]]:

@@ -17,7 +17,7 @@ from service.batcher import Batcher, DeadlineExceeded, Full, Job, Limits, Stoppe
 from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.explanations.record import Explanation
 from service.explanations.store import Store, StoreError
-from service.inference import Found, Key, Part
+from service.inference import Found, Inference, Key, Part
 from service.manifest import Manifest
 from service.ragged import Ragged
 from service.repository import Model, Repository
@@ -56,7 +56,7 @@ class Predictor:
     def __init__(self, repository: Repository, store: Store | None, settings: Settings, telemetry: Telemetry) -> None:
         self._repository, self._store, self._settings, self._telemetry = repository, store, settings, telemetry
         limits = Limits(settings.max_batch, settings.max_batch_values, settings.max_wait)
-        self.batcher: Batcher[Key, Part, Found] = Batcher(inference.run, _estimate, limits, self._observe)
+        self.batcher: Batcher[Key, Part, Found] = Batcher(Inference(telemetry).run, _estimate, limits, self._observe)
         telemetry.gauge("queue_length", "Requests that wait for their first run or their next.", self._queue_length)
 
     async def predict(self, body: bytes) -> bytes:
@@ -180,20 +180,12 @@ class Predictor:
         metrics.requests.add(type(found).__name__ if isinstance(found, HttpError) else "ok")
         metrics.total.observe(seconds)
 
-    def _observe(self, key: Key, jobs: Sequence[Job[Key, Part, Found]], started: float, seconds: float) -> None:
-        """Counts a run."""
-        metrics = self._telemetry.model(key.model.manifest.name, key.model.manifest.version)
-        count = longest = 0
+    def _observe(self, key: Key, jobs: Sequence[Job[Key, Part, Found]], started: float) -> None:
+        """Counts how long each of these jobs has waited, whose run starts."""
+        queue = self._telemetry.model(key.model.manifest.name, key.model.manifest.version).queue
         for job in jobs:
-            part = job.parts[job.next]
-            count, longest = count + part.count, max(longest, part.time)
-            metrics.steps.add(part.steps)
             if job.next == 0:
-                metrics.queue.observe(started - job.entered)
-        metrics.compute.observe(seconds)
-        metrics.batch_size.observe(count)
-        metrics.sequences.add(count)
-        metrics.padded_steps.add(count * longest)
+                queue.observe(started - job.entered)
 
     def _queue_length(self) -> dict[tuple[str, ...], float]:
         return {(): self.batcher.length}
