@@ -66,6 +66,7 @@ class Answers:
         seconds: of every answer by its status.
         sequences: predicted between them.
         answered: sequences predicted at all, warm-up included.
+        late: seconds by which each request of an open loop was sent later than due.
     """
 
     begin: float
@@ -75,6 +76,7 @@ class Answers:
     seconds: defaultdict[int, "array[float]"] = field(default_factory=lambda: defaultdict(lambda: array("d")))
     sequences: int = 0
     answered: int = 0
+    late: "array[float]" = field(default_factory=lambda: array("d"))
     kept: list[Kept] = field(default_factory=list)
 
     def add(self, connection: "Connection", now: float) -> None:
@@ -122,7 +124,7 @@ class Connection(asyncio.Protocol):
         self._answered, self._failed = answered, failed
         self._head, self._missing = b"", -1
         self.body: list[bytes] = []
-        self.busy, self.open, self.answers = False, True, 0
+        self.busy, self.open, self.answers, self.idle_since = False, True, 0, 0.0
 
     def connection_made(self, transport: Any) -> None:
         """Remembers where to write."""
@@ -164,4 +166,5 @@ class Connection(asyncio.Protocol):
         """Fails where an answer was still to come."""
         self.open = False
         if self.busy:
-            self._failed(BenchmarkError(f"expected an answer, received the end of the connection ({error})"))
+            found = f"received the end of the connection after {clock() - self.due:.3f} s ({error})"
+            self._failed(BenchmarkError(f"expected answer {self.answers + 1} of a connection, {found}"))

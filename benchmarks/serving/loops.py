@@ -16,6 +16,7 @@ from benchmarks.serving.measured import BenchmarkError
 
 FULL = 429
 HANG_S = 60  # seconds after which a request without an answer hangs
+IDLE_S = 2  # seconds after which a connection is not used again: servers close them (uvicorn after 5)
 LONGEST_S = 3600  # of a load without an end of its own
 
 
@@ -111,6 +112,7 @@ class OpenLoop(Load):
         while (due := due + random.exponential(1 / rate)) <= self.answers.end and not self._over.done():
             while clock() < due:  # noqa: ASYNC110 (a timer of the event loop is good to a millisecond only)
                 await asyncio.sleep(0)
+            self.answers.late.append(clock() - due)
             self._ask(due)
         self._asking = False
         self._end()
@@ -120,7 +122,7 @@ class OpenLoop(Load):
         self._under_way += 1
         while self._idle:
             connection = self._idle.pop()
-            if connection.open:  # the server closes what is idle for long
+            if connection.open and due - connection.idle_since < IDLE_S:
                 connection.ask(next(self._requests), due)
                 return
         task = asyncio.create_task(self._connect_and_ask(next(self._requests), due))
@@ -134,6 +136,7 @@ class OpenLoop(Load):
             self._fail(error)
 
     def _next(self, connection: Connection, now: float) -> None:
+        connection.idle_since = now
         self._idle.append(connection)
         self._end()
 

@@ -46,7 +46,7 @@ def _findings(unloaded: Answers, loaded: Answers, capacity: float, seconds: floa
         1e3 * np.percentile(each, [50, 99]) for each in (unloaded.seconds[OK], loaded.seconds[OK], loaded.seconds[FULL])
     )
     rates = {status: len(times) / seconds for status, times in loaded.seconds.items()}
-    offered = sum(rates.values())
+    offered, late = sum(rates.values()), 1e3 * np.percentile(loaded.late, 99)
     return [
         Finding(
             "p99 of the accepted, of the unloaded p99", accepted[1] / idle[1], most=SLOWER, remark=_ms(accepted, idle)
@@ -54,7 +54,11 @@ def _findings(unloaded: Answers, loaded: Answers, capacity: float, seconds: floa
         Finding(
             "p99 of the refused, of the unloaded p99", refused[1] / idle[1], most=SLOWER, remark=_ms(refused, idle)
         ),
-        Finding("refused with 429", rates[FULL] / offered, remark=f"{offered:,.0f} requests/s offered"),
+        Finding(
+            "refused with 429",
+            rates[FULL] / offered,
+            remark=f"{offered:,.0f} requests/s offered, p99 {late:.2f} ms late",
+        ),
         Finding("throughput, of the capacity", rates[OK] / capacity, remark=f"{capacity:,.0f} requests/s"),
     ]
 
