@@ -136,7 +136,7 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> Response:
         # Starlette raises the error again after this answer, and the server logs it with its trace.
-        telemetry.error("Failure", 500)
+        telemetry.error(type(error).__name__, 500)
         detail = "the server failed; its log says how"
         problem = Problem(title="Internal Server Error", status=500, detail=detail, request_id=_id())
         return _problem(500, problem.model_dump())

@@ -20,7 +20,7 @@ from service.worker import stop_within, work
 logger = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")  # ONNX Runtime does not survive a fork
 TICK_S = 0.1
-STEADY_S = 10.0  # a worker that lived so long did not end for how it was started
+STEADY_S = 10.0  # a worker that served so long did not end for how it was started
 LONGEST_PAUSE_S = 30.0
 
 
@@ -108,7 +108,7 @@ class Seat:
 
     def __init__(self, number: int, settings: Settings, folder: Path) -> None:
         self.number, self._settings, self._folder = number, settings, folder
-        self._short_lives = 0
+        self._short_lives, self._came_up = 0, 0.0
         self.greeting, self._fault = "", ""
         self.start_at: float | None = None
         self.process, self._pipe = self._start()
@@ -116,7 +116,8 @@ class Seat:
     @property
     def fault(self) -> str:
         """Why the process has ended: in its own words, if it had any."""
-        return self._fault or f"exit status {self.process.exitcode}"
+        status = self.process.exitcode or 0
+        return self._fault or (f"exit status {status}" if status >= 0 else f"killed by signal {-status}")
 
     def look_after(self) -> None:
         """Starts a process where there is none, at once or after a pause; says so."""
@@ -137,6 +138,7 @@ class Seat:
             while not self.greeting and self._pipe.poll():
                 came_up, words = self._pipe.recv()
                 self.greeting, self._fault = (words, "") if came_up else ("", words)
+                self._came_up = time.monotonic()
         except EOFError:  # it said nothing, or nothing more
             return has_ended
         return has_ended
@@ -147,12 +149,12 @@ class Seat:
         with _ctrl_c_held():
             process.start()
         theirs.close()
-        self._started = time.monotonic()
         return process, ours
 
     def _pause(self) -> float:
         """Seconds until the next start: none at first, then longer and longer while processes keep ending early."""
-        self._short_lives = self._short_lives + 1 if time.monotonic() - self._started < STEADY_S else 0
+        steady = self.greeting and time.monotonic() - self._came_up >= STEADY_S
+        self._short_lives = 0 if steady else self._short_lives + 1
         return min(LONGEST_PAUSE_S, 2.0 ** (self._short_lives - 2)) if self._short_lives > 1 else 0.0
 
 

@@ -32,6 +32,7 @@ def shared(models, tmp_path_factory):
         "--workers", 2, models=models, store=f"sqlite:{tmp_path_factory.mktemp('x') / 'x.sqlite3'}"
     ) as running:
         yield running
+        running.stop()
 
 
 @pytest.fixture
@@ -123,6 +124,7 @@ def test_one_that_is_killed_under_load_is_replaced_and_no_request_hangs(running)
     assert set(ended) == {200, "broken"}
     assert ended.count("broken") <= len(threads) * 2
     answers_of_both(running.url)
+    running.stop()
 
 
 def test_the_numbers_of_one_that_was_killed_stay(shared):
@@ -202,8 +204,9 @@ def test_one_that_keeps_ending_is_started_again_after_a_pause(models, tmp_path):
             victim = max(pids(running))
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda victim=victim: len(pids(running) - {victim}) == 2)
+        running.stop()
         log.seek(0)
         assert [line.partition("ended, ")[2] for line in log.read().splitlines()] == [
-            "the next starts at once: exit status -9",
-            "the next starts in 1.0 s: exit status -9",
+            "the next starts at once: killed by signal 9",
+            "the next starts in 1.0 s: killed by signal 9",
         ]
