@@ -46,22 +46,17 @@ def _findings(unloaded: Answers, loaded: Answers, capacity: float, seconds: floa
         1e3 * np.percentile(each, [50, 99]) for each in (unloaded.seconds[OK], loaded.seconds[OK], loaded.seconds[FULL])
     )
     rates = {status: len(times) / seconds for status, times in loaded.seconds.items()}
-    offered, late = sum(rates.values()), 1e3 * np.percentile(loaded.late, 99)
+    offered = sum(rates.values())
+    sent = f"{offered:,.0f} requests/s offered, p99 {1e3 * np.percentile(loaded.late, 99):.2f} ms late"
     return [
-        Finding(
-            "p99 of the accepted, of the unloaded p99", accepted[1] / idle[1], most=SLOWER, remark=_ms(accepted, idle)
-        ),
-        Finding(
-            "p99 of the refused, of the unloaded p99", refused[1] / idle[1], most=SLOWER, remark=_ms(refused, idle)
-        ),
-        Finding(
-            "refused with 429",
-            rates[FULL] / offered,
-            remark=f"{offered:,.0f} requests/s offered, p99 {late:.2f} ms late",
-        ),
+        _slower("accepted", accepted, idle),
+        _slower("refused", refused, idle),
+        Finding("refused with 429", rates[FULL] / offered, remark=sent),
         Finding("throughput, of the capacity", rates[OK] / capacity, remark=f"{capacity:,.0f} requests/s"),
     ]
 
 
-def _ms(times: np.ndarray, idle: np.ndarray) -> str:
-    return f"p50 {times[0]:.2f}, p99 {times[1]:.2f} ms; unloaded {idle[0]:.2f}, {idle[1]:.2f} ms"
+def _slower(who: str, times: np.ndarray, idle: np.ndarray) -> Finding:
+    """From p50 and p99 in milliseconds."""
+    remark = f"p50 {times[0]:.2f}, p99 {times[1]:.2f} ms; unloaded {idle[0]:.2f}, {idle[1]:.2f} ms"
+    return Finding(f"p99 of the {who}, of the unloaded p99", times[1] / idle[1], most=SLOWER, remark=remark)

@@ -45,14 +45,11 @@ class Goal:
     def finding(self, found: Found) -> Finding:
         """The median over the repeats."""
         name = "throughput" if self.ours == "sequences" else self.ours
-        other = self.of if self.theirs == self.ours else f"{self.of}'s {self.theirs}"
-        cpu = (
-            f"CPU time {ratio(found, ('ours', 'cpu'), (self.of, 'cpu')):.2f} of {self.of}"
-            if self.theirs == self.ours
-            else ""
-        )
         value = ratio(found, ("ours", self.ours), (self.of, self.theirs))
-        return Finding(f"{name}, of {other}", value, self.least, self.most, remark=cpu)
+        if self.theirs != self.ours:
+            return Finding(f"{name}, of {self.of}'s {self.theirs}", value, self.least, self.most)
+        cpu = ratio(found, ("ours", "cpu"), (self.of, "cpu"))
+        return Finding(f"{name}, of {self.of}", value, self.least, self.most, remark=f"CPU time {cpu:.2f} of {self.of}")
 
 
 def ratio(found: Found, over: tuple[str, str], under: tuple[str, str]) -> float:
