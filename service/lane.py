@@ -23,15 +23,38 @@ logger = logging.getLogger(__name__)
 PATH = b"/predict"
 
 
+class Outbox:
+    """Answers written together, once those of a batch are all made.
+
+    Each write wakes up its reader. Between the making of two answers that costs as much as all the rest.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Passage, bytes, int]] = []
+
+    def put(self, passage: "Passage", answer: bytes, status: int) -> None:
+        """Has the answer written at the end of this turn of the event loop."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._waiting.append((passage, answer, status))
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for passage, answer, status in waiting:
+            passage.write(answer, status)
+
+
 class Lane(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 connection, with the lane.
 
     Args:
         service: the app; its `state` has the predictor, the telemetry and the settings.
+        outbox: of all connections.
     """
 
-    def __init__(self, *args: Any, service: FastAPI, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, service: FastAPI, outbox: Outbox, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.outbox = outbox
         self.predictor: Predictor = service.state.predictor
         self.telemetry: Telemetry = service.state.telemetry
         self.log_requests: bool = service.state.settings.access_log
@@ -128,7 +151,7 @@ class Passage:
                 self._lane.predictor.cancel(self._prediction)
 
     def answer(self, found: bytes | HttpError) -> None:
-        """Writes the answer."""
+        """Has the answer written."""
         if self.disconnected:
             return
         current.set(self._ids)  # another request's run may have brought us here
@@ -145,17 +168,15 @@ class Passage:
             more,
             b"" if self.keep_alive else b"connection: close\r\n",
         )
-        lane.transport.write(head + found)
-        self._end(status)
+        lane.outbox.put(self, head + found, status)
+        current.set(NOBODY)
 
-    def _problem(self, error: HttpError) -> tuple[int, bytes, bytes]:
-        """Status, more headers and body of an error."""
-        self._lane.telemetry.error(type(error).__name__, error.status)
-        more = b"".join(f"{name}: {value}\r\n".encode() for name, value in error.headers.items())
-        return error.status, more, wire.dump(error.problem(self._ids[0]))
-
-    def _end(self, status: int) -> None:
+    def write(self, answer: bytes, status: int) -> None:
+        """Writes the answer, which ends the passage."""
+        if self.disconnected:
+            return
         lane = self._lane
+        lane.transport.write(answer)
         self.response_complete = True
         if not self.keep_alive:
             lane.transport.close()
@@ -163,5 +184,12 @@ class Passage:
         seconds = time.perf_counter() - self._begun
         lane.telemetry.http("POST", "/predict", status, seconds)
         if lane.log_requests:
+            current.set(self._ids)
             log_access("POST", "/predict", status, seconds)
-        current.set(NOBODY)
+            current.set(NOBODY)
+
+    def _problem(self, error: HttpError) -> tuple[int, bytes, bytes]:
+        """Status, more headers and body of an error."""
+        self._lane.telemetry.error(type(error).__name__, error.status)
+        more = b"".join(f"{name}: {value}\r\n".encode() for name, value in error.headers.items())
+        return error.status, more, wire.dump(error.problem(self._ids[0]))

@@ -120,6 +120,7 @@ class Predictor:
         begun = time.monotonic()
 
         def answer(found: bytes | HttpError) -> None:
+            prediction.job = None  # which holds this function: without it, nothing is left for the garbage collector
             self._count(prediction.model.manifest, found, time.monotonic() - begun)
             done(found)
 

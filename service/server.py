@@ -1,6 +1,7 @@
 """One process that serves: the app, its socket, uvicorn, and the greeting."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from fastapi import FastAPI
 from service import wire
 from service.app import create_app
 from service.docs import example_request
-from service.lane import Lane
+from service.lane import Lane, Outbox
 from service.repository import Repository
 from service.settings import Settings
 from service.sockets import listen
@@ -43,7 +44,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings, started: Callable[[str], None]) -> None:
         deadline = settings.stop_deadline
-        lane = cast("type[asyncio.Protocol]", partial(Lane, service=app))
+        lane = cast("type[asyncio.Protocol]", partial(Lane, service=app, outbox=Outbox()))
         super().__init__(
             uvicorn.Config(app, http=lane, log_config=None, access_log=False, timeout_graceful_shutdown=deadline)
         )
@@ -60,6 +61,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts as uvicorn does, then greets."""
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what is there at the start stays: the collector need not look through it ever again
         if self.started and sockets:
             self._tell_started(greeting(self._app.state.repository, sockets[0].getsockname()))
 

@@ -28,7 +28,7 @@ def write_answer(explanation: Explanation, request: PredictRequest, id: str | No
         answer["labels"] = explanation.labels
     attention = explanation.attention
     if attention is not None and attention.widths is None and request.attention == "per_step":
-        attention = Ragged(steps(attention.values), attention.lengths)
+        attention = Ragged(steps(attention.values), attention.lengths, time=attention.time)
     answer["attention"] = None if attention is None else attention.nested()
     if request.top_k is not None and attention is not None:
         answer["top"] = [top(explanation, i, request.top_k) for i in range(len(explanation))]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.serving import ROOT, serving
 
-EACH_TIME_ANEW = {"id", "created", "url"}
+EACH_TIME_ANEW = {"id", "created", "url", "request_id"}
 REQUESTS = re.findall(
     r"```sh\n((?:curl|ID=).*?)```\n\n```json\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL
 )
