@@ -14,7 +14,7 @@ from benchmarks.serving.cases import CASES, STEADY
 from benchmarks.serving.measured import BenchmarkError
 from benchmarks.serving.pictures import cases_chart, growth_chart
 from benchmarks.serving.plan import Plan
-from benchmarks.serving.report import Outcome, markdown
+from benchmarks.serving.report import Outcome, markdown, tables
 from benchmarks.serving.servers import pin
 from service.explanations.charts import svg
 
@@ -32,7 +32,7 @@ def main() -> int:
     for name in arguments.cases:
         started = time.monotonic()
         outcomes[name] = CASES[name](plan)
-        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+        print(f"{name}, {time.monotonic() - started:.0f} s\n\n{tables([outcomes[name]])}", file=sys.stderr)
     how = f"{plan.repeats} repeats of {plan.seconds:g} s; server on core {plan.server}, load on core {plan.load}"
     how += f"; ours with {arguments.options}" if options else ""
     text = markdown(list(outcomes.values()), how)

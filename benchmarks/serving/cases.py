@@ -12,6 +12,7 @@ from benchmarks.serving.plan import Plan
 from benchmarks.serving.questions import normal, vowels_shuffled, vowels_sorted
 from benchmarks.serving.report import Outcome
 from benchmarks.serving.steady import Case, Goal, steady
+from benchmarks.serving.swaps import swaps
 from benchmarks.serving.workers import workers
 
 
@@ -63,4 +64,5 @@ CASES: dict[str, Callable[[Plan], Outcome]] = {
     "workers": workers,
     "overload": overload,
     "memory": memory,
+    "swaps": swaps,
 }

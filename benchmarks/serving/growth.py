@@ -1,7 +1,5 @@
 """How cost grows with the length of a sequence, the sequences of a request, the clients and the models."""
 
-import json
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,7 +11,7 @@ import numpy as np
 from benchmarks.serving.plan import Plan
 from benchmarks.serving.questions import normal, requests
 from benchmarks.serving.report import Finding, Found, Outcome, Point
-from benchmarks.serving.servers import MODELS, ours
+from benchmarks.serving.servers import ours, publish
 from benchmarks.serving.steady import Case, steady, take_turns, under_load
 
 MODEL, LONG_MODEL = "planted-before", "japanese-vowels"
@@ -67,20 +65,13 @@ def _copies(copies: int, plan: Plan) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         names = [f"copy-{i}" for i in range(copies)]
         for name in names:
-            _copy(Path(folder) / name / "1", name)
+            publish(Path(folder), MODEL, name, 1)
         with ours({plan.server}, *plan.options, model=names[0], models=Path(folder)) as server:
             url = f"{server.url}/predict"
             questions = normal(4, 1, 20, 2)
             each = [requests(url, MODEL, questions, name) for name in names]
             asked = [request for turn in zip(*each, strict=True) for request in turn]
             return take_turns({"ours": partial(under_load, url, asked, BUSY, plan, server)}, plan.repeats)
-
-
-def _copy(folder: Path, name: str) -> None:
-    """The model under another name."""
-    shutil.copytree(MODELS / MODEL / "1", folder)
-    manifest = json.loads((folder / "model.json").read_text()) | {"name": name}
-    (folder / "model.json").write_text(json.dumps(manifest))
 
 
 def _panels(points: list[Point]) -> list[str]:

@@ -62,7 +62,7 @@ def _lines(panel: str, values: list[dict[str, Any]], ways: list[str]) -> dict[st
         "mark": {"type": "line", "point": {"size": 24}, "strokeWidth": 1.8},
         "encoding": {
             "x": {**x, "title": panel, "axis": {"values": sizes, "format": ",d"}},
-            "y": {**y, "title": "ms", "axis": {"tickCount": 5, "format": "~g"}},
+            "y": {**y, "title": "ms", "axis": {"values": [10.0**i for i in range(-3, 6)], "format": "~g"}},
             "color": _color(ways, legend=True),
         },
     }

@@ -75,6 +75,11 @@ class Outcome:
 
 def markdown(outcomes: list[Outcome], how: str) -> str:
     """The tables, with the facts of the machine."""
+    return "\n".join(["# Serving", "", *facts(), f"- {how}", "", tables(outcomes)])
+
+
+def tables(outcomes: list[Outcome]) -> str:
+    """What is held; the figures; the points of the growth."""
     findings = [
         [outcome.title, each.what, f"{_short(each.value)}{each.unit}", each.bound, each.verdict, each.remark]
         for outcome in outcomes
@@ -85,8 +90,7 @@ def markdown(outcomes: list[Outcome], how: str) -> str:
         for outcome in outcomes
         for way, repeats in outcome.found.items()
     ]
-    lines = ["# Serving", "", *facts(), f"- {how}", ""]
-    lines += _table(["case", "", "found", "must be", "shown", "remark"], findings)
+    lines = _table(["case", "", "found", "must be", "shown", "remark"], findings)
     if figures:
         lines += ["", "The figures, medians of the repeats:", "", *_table(FIGURES, figures)]
     for outcome in outcomes:

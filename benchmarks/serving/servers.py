@@ -1,6 +1,8 @@
 """Processes that are measured: started, pinned to a core, watched, stopped."""
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -94,6 +96,15 @@ def constant(cores: set[int]) -> Iterator[Server]:
 def graph(model: str) -> Path:
     """The ONNX file of a committed model."""
     return MODELS / model / "1" / "model.onnx"
+
+
+def publish(models: Path, source: str, name: str, version: int) -> None:
+    """Puts a committed model into `models` as that name and version: written beside, then renamed into place."""
+    staging = models / name / f".writing-{version}"
+    shutil.copytree(MODELS / source / "1", staging)
+    manifest = json.loads((staging / "model.json").read_text()) | {"name": name, "version": version}
+    (staging / "model.json").write_text(json.dumps(manifest))
+    staging.rename(models / name / str(version))
 
 
 def environment(**more: str) -> dict[str, str]:
