@@ -43,6 +43,6 @@ lint: .venv/dev.installed
 COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-header
 lock:
-	$(COMPILE) --extra cpu -o requirements/serve.txt
-	$(COMPILE) --extra gpu -c requirements/serve.txt -o requirements/gpu.txt
-	$(COMPILE) --extra cpu --extra training --extra dev -c requirements/serve.txt -o requirements/dev.txt
+	$(COMPILE) --extra cpu --extra valkey -o requirements/serve.txt
+	$(COMPILE) --extra gpu --extra valkey -c requirements/serve.txt -o requirements/gpu.txt
+	$(COMPILE) --extra cpu --extra valkey --extra training --extra dev -c requirements/serve.txt -o requirements/dev.txt
