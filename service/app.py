@@ -19,14 +19,17 @@ from service.docs import add_examples
 from service.errors import Fault, HttpError, Invalid, Problem
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import Store
+from service.manifest import RuntimeOptions
+from service.memory import keep_trimming
 from service.predictor import Predictor
 from service.repository import Repository
 from service.routes import attention, health, metrics, models, predict
-from service.runtime import available_cpus, check_provider
+from service.runtime import check_provider
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
 from service.telemetry.requests import Observed, current
 from service.telemetry.shared import Shared
+from service.watcher import watch
 
 logger = logging.getLogger(__name__)
 
@@ -49,16 +52,20 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
         StartupError: the models, the store or the provider are not as the settings say.
     """
     check_provider(settings.provider)
-    threads = settings.threads or max(1, available_cpus() // settings.workers)
-    repository = Repository(settings.models, settings.provider, threads, settings.default_model)
-    store = open_store(settings)
     shared = shared or Shared(Telemetry())
+    repository = open_repository(settings, shared.telemetry)
+    store = open_store(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        leaving = asyncio.create_task(shared.keep_leaving())
+        tasks = [
+            asyncio.create_task(shared.keep_leaving()),
+            asyncio.create_task(watch(repository, settings.watch)),
+            asyncio.create_task(keep_trimming()),
+        ]
         yield
-        leaving.cancel()
+        for task in tasks:
+            task.cancel()
         app.state.predictor.batcher.close()
         if store is not None:
             await store.close()
@@ -86,6 +93,24 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     add_examples(app, repository)
     _handle_errors(app)
     return app
+
+
+def open_repository(settings: Settings, telemetry: Telemetry) -> Repository:
+    """The models that the settings name.
+
+    Raises:
+        StartupError: see `Repository`.
+    """
+    return Repository(
+        settings.models,
+        settings.provider,
+        RuntimeOptions(threads=settings.threads),
+        default=settings.default_model,
+        lazy=settings.load == "lazy",
+        max_memory=None if settings.max_model_memory is None else settings.max_model_memory * 1_000_000,
+        pins=settings.pins,
+        forget=telemetry.forget,
+    )
 
 
 def open_store(settings: Settings) -> Store | None:

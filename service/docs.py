@@ -31,8 +31,11 @@ def add_examples(app: FastAPI, repository: Repository) -> None:
         schemas[Problem.__name__].pop("$defs")
         schemas[Fault.__name__] = Fault.model_json_schema()
         body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
-        newest = {model.manifest.name: model.manifest for model in reversed(repository.models)}
-        requests = {name: example_request(manifest) for name, manifest in sorted(newest.items())}
+        requests = {
+            version.name: example_request(version.manifest)
+            for version in repository.served
+            if version.manifest is not None and repository.is_default(version)
+        }
         body["examples"] = {name: {"value": request} for name, request in requests.items() if request}
         return document
 

@@ -3,6 +3,7 @@
 ServiceError
 ├── StartupError             the server cannot start: printed, exit status 1
 │   └── ProviderUnavailable
+├── PinsError                the file of pins cannot be read or written
 ├── ModelError               a model folder cannot be served: logged, shown in GET /models, never raised to a caller
 └── HttpError                an answer, application/problem+json (RFC 9457)
     ├── NotJson               400
@@ -58,6 +59,10 @@ class ProviderUnavailable(StartupError):
 
 class ModelError(ServiceError):
     """A model folder cannot be served."""
+
+
+class PinsError(ServiceError):
+    """The file of pins cannot be read or written."""
 
 
 class HttpError(ServiceError):

@@ -11,8 +11,8 @@ import numpy as np
 from service import padding
 from service.arrays import FloatArray, IntArray
 from service.errors import Fault, Invalid
+from service.loading import Model
 from service.ragged import Ragged
-from service.repository import Model
 from service.telemetry.collect import Telemetry
 from service.text import Codec
 

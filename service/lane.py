@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import fast, wire
 from service.errors import HttpError
-from service.predictor import Prediction, Predictor, as_http
+from service.predictor import NotLoaded, Prediction, Predictor, as_http
 from service.telemetry.collect import Telemetry
 from service.telemetry.requests import NOBODY, current, identify, log_access
 
@@ -115,6 +115,7 @@ class Passage:
         "_ids",
         "_lane",
         "_prediction",
+        "_waiting",
         "body",
         "disconnected",
         "keep_alive",
@@ -127,6 +128,7 @@ class Passage:
         self._begun = time.perf_counter()
         self._ids = identify(lane.headers)
         self._prediction: Prediction | None = None
+        self._waiting: asyncio.Task[None] | None = None
         self.body = b""
         self.disconnected = self.response_complete = False
         self.keep_alive = lane.parser.should_keep_alive()
@@ -139,6 +141,8 @@ class Passage:
             predictor.check()
             self._prediction = predictor.read(self.body)
             predictor.submit(self._prediction, self.answer)
+        except NotLoaded:
+            self._waiting = asyncio.create_task(self._predict())
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
             self.answer(as_http(error))
         current.set(NOBODY)  # all requests of a connection have one context
@@ -149,6 +153,8 @@ class Passage:
             self.disconnected = True
             if self._prediction is not None:
                 self._lane.predictor.cancel(self._prediction)
+            if self._waiting is not None:
+                self._waiting.cancel()
 
     def answer(self, found: bytes | HttpError) -> None:
         """Has the answer written."""
@@ -187,6 +193,13 @@ class Passage:
             current.set(self._ids)
             log_access("POST", "/predict", status, seconds)
             current.set(NOBODY)
+
+    async def _predict(self) -> None:
+        """Predicts with a model that has to be loaded first."""
+        try:
+            self.answer(await self._lane.predictor.predict(self.body))
+        except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
+            self.answer(as_http(error))
 
     def _problem(self, error: HttpError) -> tuple[int, bytes, bytes]:
         """Status, more headers and body of an error."""

@@ -160,6 +160,14 @@ class TrainingRecord(Part):
     attention_on_step: dict[str, float] | None = Field(
         default=None, description="where the true step is known: how often the top weight is on it, and its mean weight"
     )
+    feature_means: list[float] | None = Field(
+        default=None,
+        description="of each feature over the training split, where that says least to the model; None where each "
+        "sequence is scaled by itself, so that its own mean does",
+    )
+    target_std: float | None = Field(
+        default=None, gt=0, description="regression, forecast: standard deviation of the target in the training split"
+    )
 
 
 class Parity(Part):
@@ -174,6 +182,24 @@ class Example(Part):
 
     sequence: list[list[float]] | str = Field(description="(time, feature), or a text")
     target: str | float | list[float]
+
+
+class RuntimeOptions(Part):
+    """How ONNX Runtime runs a model. What a model.json leaves out is as the server is set."""
+
+    threads: int = Field(default=1, ge=1, le=1024, description="for one run")
+    arena: bool = Field(default=False, description="keep the memory of the largest run for the next: see runtime.py")
+    graph_optimization: Literal["none", "basic", "extended", "all"] = "all"
+    cuda: dict[str, bool | int | float | str] = Field(
+        default={}, description="options of the CUDA provider, in ONNX Runtime's names: gpu_mem_limit, ..."
+    )
+
+    def replaced_by(self, other: "RuntimeOptions | None") -> "RuntimeOptions":
+        """These, but for what the other says itself."""
+        return self.model_copy(update=other.model_dump(exclude_unset=True)) if other else self
+
+
+DEFAULTS = RuntimeOptions()
 
 
 class Manifest(Part):
@@ -196,6 +222,7 @@ class Manifest(Part):
     quality: Quality | None = None
     faithfulness: Faithfulness | None = Field(default=None, description="None: not tested, or there are no weights")
     parity: Parity
+    runtime: RuntimeOptions | None = Field(default=None, description="None: as the server is set")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of model.onnx")
 
     @model_validator(mode="after")
@@ -206,6 +233,9 @@ class Manifest(Part):
         for name, task in (("horizon", "forecast"), ("vocabulary", "sequence"), ("decoding", "sequence")):
             if (getattr(self, name) is not None) != (self.task == task):
                 raise ValueError(f"expected {name} of a {task} task and of no other, received task {self.task}")
+        means = self.training.feature_means if self.training else None
+        if means is not None and len(means) != len(self.features):
+            raise ValueError(f"expected a mean for each of {len(self.features)} features, received {len(means)}")
         return self
 
     @property

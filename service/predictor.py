@@ -18,14 +18,25 @@ from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, 
 from service.explanations.record import Explanation
 from service.explanations.store import Store, StoreError
 from service.inference import Found, Inference, Key, Part
+from service.loading import Model
 from service.manifest import Manifest
 from service.ragged import Ragged
-from service.repository import Model, Repository
+from service.repository import Repository
 from service.schemas import PredictRequest
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
 
 logger = logging.getLogger(__name__)
+
+
+class NotLoaded(Exception):
+    """The model of a request has to be loaded first."""
+
+    def __init__(self, name: str | None, version: int | None) -> None:
+        super().__init__(f"{name} {version}")
+        self.name, self.version = name, version
+
+
 Done = Callable[[bytes | HttpError], None]
 
 
@@ -65,10 +76,7 @@ class Predictor:
         Raises:
             HttpError: the request is at fault, or the server; says how.
         """
-        if len(body) < fast.LARGE:
-            prediction = self.read(body)
-        else:
-            prediction = await asyncio.to_thread(self.read, body)
+        prediction = await self._read_when_loaded(body)
         answer: asyncio.Future[bytes | HttpError] = asyncio.get_running_loop().create_future()
 
         def done(found: bytes | HttpError) -> None:
@@ -90,10 +98,35 @@ class Predictor:
 
         Raises:
             HttpError: it is at fault; says how.
+            NotLoaded: the model is not in memory.
         """
         request = fast.read(body)
         fields = request.fields if request else reading.read_request(body)
-        model = self._repository.get(fields.model, fields.version)
+        model = self._repository.loaded(fields.model, fields.version)
+        if model is None:
+            raise NotLoaded(fields.model, fields.version)
+        try:
+            return self._read(model, fields, request, body)
+        except HttpError as error:
+            self._refused(model.manifest, error)
+            raise
+
+    async def _read_when_loaded(self, body: bytes) -> Prediction:
+        """Reads a request, once its model is loaded."""
+        while True:
+            try:
+                return self.read(body) if len(body) < fast.LARGE else await asyncio.to_thread(self.read, body)
+            except NotLoaded as missing:
+                await self._load(missing)
+
+    async def _load(self, missing: NotLoaded) -> None:
+        try:
+            async with asyncio.timeout(self._settings.deadline):
+                await self._repository.get(missing.name, missing.version)
+        except TimeoutError as error:
+            raise as_http(DeadlineExceeded()) from error
+
+    def _read(self, model: Model, fields: PredictRequest, request: fast.FastRequest | None, body: bytes) -> Prediction:
         _check_options(fields, model.manifest)
         limits = (self._settings.max_sequences, self._settings.max_steps)
         if model.codec is not None:
@@ -116,7 +149,6 @@ class Predictor:
         key = Key(prediction.model, beam)
         parts = inference.split(key, prediction.items, settings.max_batch, settings.max_batch_values)
         seconds = settings.deadline if fields.deadline is None else min(fields.deadline, settings.deadline)
-
         begun = time.monotonic()
 
         def answer(found: bytes | HttpError) -> None:
@@ -134,7 +166,9 @@ class Predictor:
         try:
             self.batcher.submit(prediction.job)
         except (Full, Stopped) as error:
-            raise as_http(error) from error
+            refused = as_http(error)
+            self._refused(prediction.model.manifest, refused)
+            raise refused from error
 
     def cancel(self, prediction: Prediction) -> None:
         """Drops the work of a request that nobody waits for any more."""
@@ -175,6 +209,9 @@ class Predictor:
                 done(as_http(error))
 
         self._store.put(explanation).add_done_callback(kept)
+
+    def _refused(self, manifest: Manifest, error: HttpError) -> None:
+        self._telemetry.model(manifest.name, manifest.version).requests.add(type(error).__name__)
 
     def _count(self, manifest: Manifest, found: bytes | HttpError, seconds: float) -> None:
         metrics = self._telemetry.model(manifest.name, manifest.version)

@@ -77,15 +77,16 @@ def greeting(repository: Repository, address: tuple[str, int]) -> str:
     """What a person needs to take the next step: where to look, and a request to copy."""
     host = "127.0.0.1" if address[0] == "0.0.0.0" else address[0]  # noqa: S104
     url = f"http://{host}:{address[1]}"
-    providers = " and ".join(sorted({model.runtime.provider for model in repository.models}))
+    providers = " and ".join(sorted({version.model.runtime.provider for version in repository.served if version.model}))
     lines = [
-        f"Serving {', '.join(repository.names)} on {providers} at {url}"
-        if repository.models
+        f"Serving {', '.join(repository.names)} on {providers or 'demand'} at {url}"
+        if repository.names
         else f"Serving no models: {len(repository.broken)} folders are broken, at {url}",
         f"  docs, with requests to try   {url}/docs",
         f"  the latest explanations      {url}/attention",
     ]
-    requests = [request for model in repository.models if (request := example_request(model.manifest))]
+    manifests = [version.manifest for version in repository.served if version.manifest]
+    requests = [request for manifest in manifests if (request := example_request(manifest))]
     if requests:
         shortest = min((wire.dump(request | {"sequences": request["sequences"][:1]}) for request in requests), key=len)
         lines.append(

@@ -29,15 +29,22 @@ class Settings(BaseSettings):
     default_model: str | None = Field(
         default=None, description="model of a request that names none; without it, the only model there is"
     )
+    load: Literal["eager", "lazy"] = Field(
+        default="eager", description="when models are loaded: all at the start, or each when it is first asked for"
+    )
+    watch: float = Field(
+        default=1.0, ge=0, description="seconds between looks for new, changed and vanished models, and pins; 0: never"
+    )
+    max_model_memory: int | None = Field(
+        default=None,
+        ge=1,
+        description="MB of models in memory; above it the one asked for least recently is unloaded until it is again",
+    )
+    pins: Path = Field(default=Path("var/pins.json"), description="file of the versions that models are pinned to")
     provider: Provider = Field(
         default="auto", description="where models run; auto: CUDA if it works, else CPU; cuda: CUDA or do not start"
     )
-    threads: int | None = Field(
-        default=None,
-        ge=1,
-        le=1024,
-        description="threads for one run of a model; default: the CPUs this container may use, divided by the workers",
-    )
+    threads: int = Field(default=1, ge=1, le=1024, description="threads for one run of a model that does not say")
     workers: int = Field(
         default=1, ge=1, le=256, description="processes that serve, on one port; more than one needs Linux"
     )

@@ -24,7 +24,7 @@ async def readyz(request: Request) -> Status:
     if request.app.state.draining:
         raise Draining("the server is about to stop: it finishes the requests it has")
     repository: Repository = request.app.state.repository
-    if not repository.models:
-        broken = ", ".join(broken.folder for broken in repository.broken) or "none"
+    if not repository.names:
+        broken = ", ".join(version.key for version in repository.broken) or "none"
         raise Unavailable(f"expected a model to serve, found none (broken folders: {broken})")
     return Status(status="ok")

@@ -18,7 +18,7 @@ SEQUENCE = [[0, 1], [2, 3], [4, 5]]
 
 
 def predict(root, store=None, settings=None, **request):
-    predictor = Predictor(Repository(root, "cpu", 1), store, settings or Settings(), Telemetry())
+    predictor = Predictor(Repository(root, "cpu"), store, settings or Settings(), Telemetry())
     body = {"sequences": [SEQUENCE], **request}
     return json.loads(asyncio.run(predictor.predict(json.dumps(body).encode())))
 
@@ -79,6 +79,6 @@ def test_a_store_that_fails_does_not_cost_the_prediction_and_is_not_silent(tmp_p
 
 @pytest.mark.parametrize(("prediction", "label"), [(0.49, "no"), (0.5, "yes"), (1.0, "yes")])
 def test_a_binary_prediction_is_the_probability_of_the_second_label(prediction, label):
-    manifest = Repository(MODELS, "cpu", 1).get("italy-power", None).manifest
+    manifest = Repository(MODELS, "cpu").loaded("italy-power", None).manifest
     manifest = manifest.model_copy(update={"labels": ["no", "yes"]})
     assert name_labels(np.array([[prediction]], np.float32), manifest) == [label]

@@ -19,7 +19,7 @@ def test_settings_come_from_the_environment(monkeypatch):
 
 def test_an_empty_environment_variable_is_none_at_all(monkeypatch):
     monkeypatch.setenv("ATTENTION_THREADS", "")
-    assert Settings().threads is None
+    assert Settings().threads == 1
 
 
 def test_settings_do_not_change():

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
+from service.loading import load
 from service.manifest import Attention
-from service.repository import load
 from training.export import check_contract
 from training.models import ModelConfig, Scaling, build
 from training.publish import publish
@@ -96,7 +96,7 @@ def test_it_trains_exports_fused_agrees_and_is_served(config, tmp_path):
     operators = [node.op_type for node in onnx.load(folder / "model.onnx").graph.node]
     # One operator a layer and direction, or one for both directions.
     assert config.layers <= operators.count("LSTM") <= config.layers * (1 + config.bidirectional)
-    served = load(folder, "cpu", 1).runtime.run(sequences, lengths)
+    served = load(folder, "cpu").runtime.run(sequences, lengths)
     expected = model(inputs)
     np.testing.assert_allclose(served.prediction, expected["prediction"], atol=1e-5)
     if attention:

@@ -8,8 +8,8 @@ import onnxruntime as ort
 import pytest
 from keras import layers
 
+from service.loading import load
 from service.manifest import Attention, Lengths, Manifest
-from service.repository import load
 from training.data.datasets import planted
 from training.evaluate import Metrics, evaluate
 from training.export import ExportError
@@ -257,7 +257,7 @@ def test_several_values_are_a_forecast_where_that_is_said(own_model, tmp_path):
     manifest = Manifest.read(folder)
     assert (manifest.task, manifest.horizon, manifest.outputs, manifest.labels) == ("forecast", 3, 3, [])
     assert "| answers | the next 3 values |" in (folder / "README.md").read_text()
-    assert load(folder, "cpu", 1).manifest == manifest  # as the service does
+    assert load(folder, "cpu").manifest == manifest  # as the service does
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
+from service.loading import load
 from service.manifest import Manifest
-from service.repository import load
 from service.text import Codec
 from training.export import ExportError
 from training.text.evaluate import TextMetrics, evaluate_pairs, weight_on_evidence
@@ -54,7 +54,7 @@ def test_what_is_published_answers_as_the_model_does(text_run, tmp_path):
     )
     assert {example.target for example in manifest.examples} == {e.sequence[::-1].upper() for e in manifest.examples}
     assert "Exact match" in (folder / "README.md").read_text() or "exact match" in (folder / "README.md").read_text()
-    model = load(folder, "cpu", 1)
+    model = load(folder, "cpu")
     codec = Codec(manifest.vocabulary, manifest.decoding)
     written = model.runtime.run_text(codec.encode("abcd")[None], np.array([4], np.int32), 1).prediction
     assert set(codec.decode(written[0].tolist())) <= set("ABCD")

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
+from service.loading import load
 from service.manifest import Attention, Decoding, Lengths, Vocabulary
-from service.repository import load
 from training.text.decoding import Decoder
 from training.text.export import check_parity, to_onnx
 from training.text.fit import arrays
@@ -66,7 +66,7 @@ def test_it_trains_exports_with_one_loop_agrees_and_is_served(config, tmp_path):
     operators = [node.op_type for node in onnx.load(folder / "model.onnx").graph.node]
     fused = operators.count("LSTM")
     assert 1 + config.layers <= fused <= 1 + config.layers * (1 + config.bidirectional)  # the first 1: the decoder
-    served = load(folder, "cpu", 1).runtime.run_text(ids, lengths, beam=2)
+    served = load(folder, "cpu").runtime.run_text(ids, lengths, beam=2)
     expected = decoder(ids, lengths, 2)
     np.testing.assert_array_equal(served.prediction, expected["prediction"])
     np.testing.assert_allclose(served.attention, expected["attention"], atol=1e-5)

@@ -1,0 +1,27 @@
+"""The memory of models: what one takes, and how it is given back to the system."""
+
+import asyncio
+import ctypes
+
+TRIM_S = 10.0
+
+
+def estimate(graph_bytes: int) -> int:
+    """Bytes of main memory that a loaded model takes, runs aside; from the size of its model.onnx.
+
+    ONNX Runtime keeps the weights once and, beside them, the graph. Measured over 5 to 40 sessions each: 0.29 MB of a
+    graph of 0.03, 2.6 MB of 0.46 (the encoder-decoder), 8.5 MB of 8.4, 33.7 MB of 33.6; here 0.36, 2.7, 10.6, 35.8.
+    The growth of the process tells less: it is that of its neighbours, too.
+    """
+    return graph_bytes + min(5 * graph_bytes, 2_000_000) + 200_000
+
+
+async def keep_trimming() -> None:
+    """Gives freed memory back to the system now and then; glibc keeps it, until it is told.
+
+    Where the C library has no `malloc_trim` (all but glibc), it has its own ways, and this returns at once.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    while trim is not None:
+        await asyncio.sleep(TRIM_S)
+        await asyncio.to_thread(trim, 0)
