@@ -73,7 +73,8 @@ def ours(cores: set[int], *options: object, model: str, models: Path = MODELS, s
     """Our server as a user starts it; `store` is none or sqlite."""
     with tempfile.TemporaryDirectory() as folder:
         kept = f"sqlite:{folder}/explanations.sqlite3" if store == "sqlite" else "none"
-        command = [sys.executable, "-m", "service", "--models", models, "--default-model", model, "--store", kept]
+        command = [sys.executable, "-m", "service", "--models", models, "--default-model", model]
+        command += ["--store", kept, "--pins", f"{folder}/pins.json"]
         with _started("ours", cores, [*command, *options, "--port"], "/readyz") as server:
             yield server
 
