@@ -1,4 +1,4 @@
-"""python -m service: settings, then one process that serves, or several."""
+"""python -m service: settings, then one process that serves, or several; python -m service tune: see tune.py."""
 
 import signal
 import sys
@@ -15,6 +15,10 @@ def main() -> int:
     """Serves until it is told to stop; returns the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # process 1 of a container ignores it otherwise
     try:
+        if sys.argv[1:2] == ["tune"]:
+            from service import tune
+
+            return tune.main(sys.argv[2:])
         settings = CliApp.run(Settings)
         logs.set_up(settings.log_level)
         return serve(settings)

@@ -106,20 +106,18 @@ class Queue(Generic[K, W, R]):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may run at once and what may wait.
+    """What may run together.
 
     Attributes:
-        count: sequences of one run.
-        values: of one run, once padded: sequences × time × values of a step.
-        wait: seconds of work that may wait before a job is refused.
+        count: sequences.
+        values: once padded: sequences × time × values of a step.
     """
 
     count: int
     values: int
-    wait: float
 
     def hold(self, count: int, time: int, values: int) -> bool:
-        """Whether one run may be as large."""
+        """Whether as much may run together."""
         return count <= self.count and count * time * values <= self.values
 
 
@@ -129,7 +127,8 @@ class Batcher(Generic[K, W, R]):
     Args:
         run: runs parts of the same key together and returns the result of each, or its error, in order.
         estimate: seconds that a run of so many sequences of so many steps takes.
-        limits: of a run and of the queue.
+        limits: of what runs together.
+        wait: seconds of work that may wait before a job is refused.
         observe: told of every run that starts: its key, its jobs, and when.
     """
 
@@ -138,9 +137,10 @@ class Batcher(Generic[K, W, R]):
         run: Callable[[K, Sequence[W]], Sequence[R | Exception]],
         estimate: Callable[[K, int, int], float],
         limits: Limits,
+        wait: float,
         observe: Callable[[K, Sequence[Job[K, W, R]], float], None] = lambda *_: None,
     ) -> None:
-        self._run, self._estimate, self._limits, self._observe = run, estimate, limits, observe
+        self._run, self._estimate, self._limits, self._wait, self._observe = run, estimate, limits, wait, observe
         self._waiting: tuple[dict[K, Queue[K, W, R]], ...] = ({}, {})  # interactive, background
         self._running: Sequence[Job[K, W, R]] = ()
         self._busy = self._scheduled = self._closed = False
@@ -157,7 +157,7 @@ class Batcher(Generic[K, W, R]):
             Full: more work waits than the limit.
         """
         seconds = self._seconds[0] + self._seconds[1] if background else self._seconds[0]
-        if seconds > self._limits.wait:
+        if seconds > self._wait:
             raise Full(seconds)
 
     def submit(self, job: Job[K, W, R]) -> None:

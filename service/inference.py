@@ -10,6 +10,7 @@ import numpy as np
 
 from service import padding
 from service.arrays import FloatArray, IntArray
+from service.batcher import Limits
 from service.errors import Fault, Invalid
 from service.loading import Model
 from service.ragged import Ragged
@@ -72,22 +73,17 @@ class Found:
     answers: list[str] | None = None
 
 
-def split(key: Key, items: Ragged, max_count: int, max_values: int) -> list[Part]:
-    """Parts of a request that fit one run each; most requests are one.
-
-    Args:
-        max_count: sequences of a run.
-        max_values: of a run, sequences × time × values of a step.
-    """
+def split(key: Key, items: Ragged, limits: Limits) -> list[Part]:
+    """Parts of a request that fit one run each; most requests are one."""
     model, codec = key.model, key.model.codec
     values = len(model.manifest.features)
     if codec is not None:
         values = DECODER_VALUES * max(key.beam or codec.beam, codec.longest)
     time = model.runtime.time or items.longest
-    if len(items) <= max_count and len(items) * time * values <= max_values:
+    if limits.hold(len(items), time, values):
         return [Part(items, None, len(items), time, values)]
     padded = items.lengths if model.runtime.time is None else np.full_like(items.lengths, time)
-    plan = padding.plan(padded, max_count, max_values // values, model.cost)
+    plan = padding.plan(padded, limits.count, limits.values // values, model.cost)
     return [Part(items, rows, len(rows), int(padded[rows].max()), values) for rows in plan]
 
 
@@ -136,20 +132,14 @@ class Inference:
         ]
 
     def _run_numbers(self, model: Model, items: Ragged) -> Found:
-        runtime = model.runtime
         block = items.block
-        if block is not None and runtime.time in (None, block.shape[1]):
-            with self._counted(model, items.lengths, block.shape[1]):
-                outputs = runtime.run(block, items.lengths)
-            if outputs.attention is None:
-                return Found(outputs.prediction, None)
-            weights = outputs.attention.reshape(len(items.values), *outputs.attention.shape[2:])
-            return Found(outputs.prediction, Ragged(weights, items.lengths, time=block.shape[1]))
+        if block is not None and model.runtime.time in (None, block.shape[1]):
+            return self._run_block(model, items, block)
         predictions = np.empty((len(items), model.manifest.outputs), np.float32)
         attention: Ragged | None = None
         for rows, time in _plan(model, items):
             with self._counted(model, items.lengths[rows], time):
-                outputs = runtime.run(items.padded(rows, time), items.lengths[rows])
+                outputs = model.runtime.run(items.padded(rows, time), items.lengths[rows])
             predictions[rows] = outputs.prediction
             if outputs.attention is not None:
                 if attention is None:
@@ -157,6 +147,19 @@ class Inference:
                     attention = Ragged(np.empty(shape, np.float32), items.lengths)
                 attention.put(rows, outputs.attention)
         return Found(predictions, attention)
+
+    def _run_block(self, model: Model, items: Ragged, block: FloatArray) -> Found:
+        """Runs sequences of equal length, `(sequence, time, feature)`, as they are."""
+        time, most, found = block.shape[1], model.runtime.options.batch, []
+        for start in range(0, len(block), most):
+            lengths = items.lengths[start : start + most]
+            with self._counted(model, lengths, time):
+                found.append(model.runtime.run(block[start : start + most], lengths))
+        predictions = found[0].prediction if len(found) == 1 else np.concatenate([one.prediction for one in found])
+        if found[0].attention is None:
+            return Found(predictions, None)
+        weights = found[0].attention if len(found) == 1 else np.concatenate([one.attention for one in found])
+        return Found(predictions, Ragged(weights.reshape(-1, *weights.shape[2:]), items.lengths, time=time))
 
     def _run_texts(self, model: Model, codec: Codec, items: Ragged, beam: int) -> Found:
         answers = [""] * len(items)
@@ -186,11 +189,12 @@ class Inference:
 
 def _plan(model: Model, items: Ragged) -> Iterator[tuple[IntArray, int]]:
     """Runs of similar length: the rows of each, and the steps to pad them to."""
-    fixed = model.runtime.time
+    fixed, most = model.runtime.time, model.runtime.options.batch
     if fixed is not None:
-        yield np.arange(len(items)), fixed
+        for start in range(0, len(items), most):
+            yield np.arange(start, min(start + most, len(items))), fixed
         return
-    for rows in padding.plan(items.lengths, len(items), len(items) * items.longest, model.cost):
+    for rows in padding.plan(items.lengths, most, len(items) * items.longest, model.cost):
         yield rows, int(items.lengths[rows].max())
 
 

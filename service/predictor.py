@@ -66,8 +66,10 @@ class Predictor:
 
     def __init__(self, repository: Repository, store: Store | None, settings: Settings, telemetry: Telemetry) -> None:
         self._repository, self._store, self._settings, self._telemetry = repository, store, settings, telemetry
-        limits = Limits(settings.max_batch, settings.max_batch_values, settings.max_wait)
-        self.batcher: Batcher[Key, Part, Found] = Batcher(Inference(telemetry).run, _estimate, limits, self._observe)
+        self._limits = Limits(settings.max_batch, settings.max_batch_values)
+        self.batcher: Batcher[Key, Part, Found] = Batcher(
+            Inference(telemetry).run, _estimate, self._limits, settings.max_wait, self._observe
+        )
         telemetry.gauge("queue_length", "Requests that wait for their first run or their next.", self._queue_length)
 
     async def predict(self, body: bytes) -> bytes:
@@ -147,7 +149,7 @@ class Predictor:
         settings, fields = self._settings, prediction.fields
         beam = None if prediction.model.codec is None else fields.beam or prediction.model.codec.beam
         key = Key(prediction.model, beam)
-        parts = inference.split(key, prediction.items, settings.max_batch, settings.max_batch_values)
+        parts = inference.split(key, prediction.items, self._limits)
         seconds = settings.deadline if fields.deadline is None else min(fields.deadline, settings.deadline)
         begun = time.monotonic()
 

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     max_sequences: int = Field(default=10_000, ge=1, description="sequences in a request")
     max_steps: int = Field(default=10_000, ge=1, description="time steps of a sequence")
     max_batch: int = Field(
-        default=256, ge=1, description="sequences of one run; requests that wait run together, larger ones take several"
+        default=256, ge=1, description="sequences of requests that are run together; larger requests take turns"
     )
     max_batch_values: int = Field(
         default=4_000_000, ge=1, description="values (batch × time × feature) of one run; larger requests take several"
