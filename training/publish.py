@@ -11,6 +11,7 @@ from training.data.datasets import Data
 from training.evaluate import Metrics
 from training.export import Contract, ExportError, check_contract, check_parity, output_names, to_onnx
 from training.fit import Run
+from training.models import ModelConfig, Scaling
 from training.runs import METRICS_FILE
 from training.versions import check_name, write_version
 
@@ -55,6 +56,7 @@ def publish_run(folder: Path, name: str, models: Path, description: str = "") ->
             seed=run.chosen,
             settings={**run.model.model_dump(), **run.fit.model_dump()},
             attention_on_step=(metrics.attention_on_step or {}).get(run.chosen),
+            **means(data, run.model),
         ),
         quality=metrics.quality,
         faithfulness=metrics.faithfulness,
@@ -152,6 +154,15 @@ def pick_examples(data: Data) -> list[Example]:
         )
         for i in (0, other)
     ]
+
+
+def means(data: Data, config: ModelConfig) -> dict[str, Any]:
+    """`feature_means` and `target_std` of a `TrainingRecord`: what the service tests the weights with."""
+    learnt = Scaling.learn(data.train.sequences, data.train.lengths, data.train.targets, data.task)
+    return {
+        "feature_means": None if config.scaling == "sequence" else learnt.mean,
+        "target_std": learnt.target_variance**0.5 if data.task in ("regression", "forecast") else None,
+    }
 
 
 def _check_probabilities(contract: Contract, task: Task, sequences: np.ndarray, lengths: np.ndarray) -> None:

@@ -6,24 +6,36 @@ removing and keeping as many steps at random: weights that do no better than tha
 the steps in order of what the removal of each one alone changes, which is what the model itself says matters. The rank
 correlation is Spearman's, of the weights with those changes; where only a few steps matter, the order of all the others
 is chance, and it is low even for weights that are right.
+
+A test is a generator: it yields which steps to remove and is sent the predictions, so that it does not know how the
+model is run. `measure` runs it right away, for training; the service sends what is to be run through its batcher.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
+from service.explanations.measures import distance_from_uniform
 from service.manifest import Deletion, Faithfulness, Task, Verdict
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)
 DRAWS = 10
+FAST_DRAWS = 3
 EFFECT = 0.05  # a smaller drop in probability is not worth a claim
 SHARE_OF_OCCLUSION = 0.5  # weights that find less of what occlusion finds are not called supported
+UNIFORM = 0.05  # with no more of the weight to move until all are equal, the order of the steps is no claim
 
 Run = Callable[[FloatArray], FloatArray]
+Removed = NDArray[np.bool_]
+R = TypeVar("R")
+# Yields which steps to remove, `(batch, time)`; is sent the predictions for the sequence without them,
+# `(batch, 1 or classes or horizon)`.
+Test = Generator[Removed, FloatArray, R]
 
 
 @dataclass(frozen=True)
@@ -34,11 +46,13 @@ class Drops:
         attention: `(share,)`, the heaviest steps first.
         occlusion: `(share,)`, the steps first whose single removal changes most.
         random: `(share,)`, steps at random, the mean over draws.
+        random_std: standard deviation over the draws of a draw's mean over the shares.
     """
 
     attention: NDArray[np.float64]
     occlusion: NDArray[np.float64]
     random: NDArray[np.float64]
+    random_std: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,12 +64,14 @@ class Measured:
         importance: `(time,)`, size of the change when a step alone is removed.
         without: drops without the first steps of each order; large where they were the reason.
         alone: drops with the first steps of each order alone; small where they were the reason.
+        width: steps that were removed together for `importance`, 1 but for long sequences.
     """
 
     weights: FloatArray
     importance: NDArray[np.float64]
     without: Drops
     alone: Drops
+    width: int = 1
 
     @property
     def comprehensiveness(self) -> float:
@@ -84,15 +100,26 @@ class Measured:
 
     @property
     def rank_correlation(self) -> float | None:
-        """Of weights and importance; None where either is the same for all steps."""
-        return rank_correlation(self.weights, self.importance)
+        """Of weights and importance; None where either is the same for all steps. Steps removed together are one."""
+        starts = np.arange(0, len(self.weights), self.width)
+        return rank_correlation(np.add.reduceat(self.weights, starts), self.importance[starts])
+
+
+@dataclass(frozen=True)
+class Fast:
+    """The cheap part of the test of one sequence; see `Measured`."""
+
+    comprehensiveness: float
+    random_comprehensiveness: float
+    sufficiency: float
+    random_sufficiency: float
 
 
 def measure(
     run: Run,
     sequence: FloatArray,
     weights: FloatArray,
-    baseline: FloatArray,
+    baseline: FloatArray | None,
     task: Task,
     *,
     unit: float = 1.0,
@@ -104,31 +131,82 @@ def measure(
         run: sequences `(batch, time, feature)` to predictions `(batch, 1 or classes or horizon)`.
         sequence: `(time, feature)`.
         weights: `(time,)`.
-        baseline: `(feature,)`, what a removed step is replaced with: something that says least, such as a mean.
+        baseline: see `perturb`.
         unit: of a regression's or forecast's changes, the target's standard deviation.
         seed: of the random steps.
     """
-    time = len(sequence)
+    test = full_test(weights, task, unit=unit, seed=seed)
+    removed = next(test)
+    while True:
+        try:
+            removed = test.send(run(perturb(sequence, removed, baseline)))
+        except StopIteration as end:
+            measured: Measured = end.value
+            return measured
 
-    def drops(removed: NDArray[np.bool_]) -> NDArray[np.float64]:
-        perturbed = np.where(removed[:, :, None], baseline, sequence).astype(np.float32)
-        scores = _scores(run(np.concatenate([sequence[None], perturbed])), task, unit)
-        changes: NDArray[np.float64] = scores[0] - scores[1:]
-        return changes
 
-    importance = np.abs(drops(np.eye(time, dtype=bool)))
-    random = np.random.default_rng(seed)
+def perturb(sequence: FloatArray, removed: Removed, baseline: FloatArray | None) -> FloatArray:
+    """Copies of a sequence without some of its steps, `(batch, time, feature)`.
+
+    Args:
+        sequence: `(time, feature)`.
+        removed: `(batch, time)`.
+        baseline: `(feature,)`, what a removed step holds instead: something that says least, such as a mean. None: the
+            last value before it that is not removed; where there is none, the first one after it.
+    """
+    if baseline is not None:
+        return np.where(removed[:, :, None], baseline, sequence).astype(np.float32)
+    last = np.maximum.accumulate(np.where(removed, -1, np.arange(len(sequence))), axis=1)
+    kept: FloatArray = sequence[np.where(last < 0, removed.argmin(axis=1)[:, None], last)]
+    return kept
+
+
+def full_test(weights: FloatArray, task: Task, *, unit: float = 1.0, seed: int = 0, width: int = 1) -> Test[Measured]:
+    """The test of one sequence, in two rounds: each step alone, then the first steps of each order.
+
+    Args:
+        weights: `(time,)`.
+        unit: see `measure`.
+        seed: of the random steps.
+        width: see `Measured`.
+    """
+    importance = yield from occlusion_test(len(weights), task, unit=unit, width=width)
     orders = [np.argsort(-weights, kind="stable"), np.argsort(-importance, kind="stable")]
-    orders += [random.permutation(time) for _ in range(DRAWS)]
+    each = yield from _shares(orders, task, unit, seed, DRAWS)
+    without, alone = (
+        Drops(rows[0], rows[1], rows[2:].mean(axis=0), float(rows[2:].mean(axis=1).std())) for rows in each
+    )
+    return Measured(weights, importance, without, alone, width)
+
+
+def occlusion_test(time: int, task: Task, *, unit: float = 1.0, width: int = 1) -> Test[NDArray[np.float64]]:
+    """Size of the change when each step alone is removed, `(time,)`; `width` neighbours together."""
+    window = np.arange(time) // width
+    changes = yield from _drops(np.arange(window[-1] + 1)[:, None] == window, task, unit)
+    return np.abs(changes)[window]
+
+
+def fast_test(weights: FloatArray, task: Task, *, unit: float = 1.0, seed: int = 0) -> Test[Fast]:
+    """The cheap part of the test, in one round: without occlusion, and with few draws."""
+    without, alone = yield from _shares([np.argsort(-weights, kind="stable")], task, unit, seed, FAST_DRAWS)
+    return Fast(*(float(rows.mean()) for rows in (without[0], without[1:], alone[0], alone[1:])))
+
+
+def _shares(
+    orders: list[NDArray[np.intp]], task: Task, unit: float, seed: int, draws: int
+) -> Test[NDArray[np.float64]]:
+    """Drops without the first steps of each order, and with them alone, `(2, order, share)`; behind the orders come as
+    many at random as there are draws.
+    """
+    time = len(orders[0])
+    random = np.random.default_rng(seed)
+    orders = orders + [random.permutation(time) for _ in range(draws)]
     counts = [math.ceil(share * time) for share in SHARES]
     different = sorted(set(counts))  # of a short sequence, several shares are the same number of steps
-    first = np.array([np.isin(np.arange(time), order[:count]) for order in orders for count in different])
-    changes = drops(np.concatenate([first, ~first])).reshape(2, len(orders), len(different))
-    without, alone = (
-        Drops(attention=rows[0], occlusion=rows[1], random=rows[2:].mean(axis=0))
-        for rows in changes[:, :, np.searchsorted(different, counts)]
-    )
-    return Measured(weights, importance, without, alone)
+    places = np.argsort(orders, axis=1)  # of each step in each order
+    first = (places[:, None, :] < np.array(different)[:, None]).reshape(-1, time)
+    changes = yield from _drops(np.concatenate([first, ~first]), task, unit)
+    return changes.reshape(2, len(orders), len(different))[:, :, np.searchsorted(different, counts)]
 
 
 def summarize(measured: list[Measured]) -> Faithfulness:
@@ -183,10 +261,28 @@ def judge(effects: NDArray[np.float64], occlusion: NDArray[np.float64]) -> Verdi
         standard errors, and at least half as much more as occlusion does. `weak`: it changes more, but not by as much.
         `no better than random`: it does not change more, by two standard errors.
     """
-    mean, error = float(effects.mean()), float(effects.std() / math.sqrt(len(effects)))
-    if mean <= max(0, 2 * error):
+    error = float(effects.std() / math.sqrt(len(effects)))
+    return _judge(float(effects.mean()), error, float(occlusion.mean()), EFFECT)
+
+
+def judge_one(measured: Measured, least: float = EFFECT) -> Verdict:
+    """What may be claimed of one sequence: as of many, with the standard error of the random steps over their draws.
+    Weights that are nearly all the same put steps in an order by very little, and are called weak at best.
+
+    Args:
+        least: what has to change more than at random, in the unit of the changes.
+    """
+    random = measured.random_comprehensiveness
+    effect, occlusion = measured.comprehensiveness - random, measured.occlusion_comprehensiveness - random
+    verdict = _judge(effect, measured.without.random_std / math.sqrt(DRAWS), occlusion, least)
+    uniform = distance_from_uniform(measured.weights) <= UNIFORM
+    return "weak" if uniform and verdict == "supported" else verdict
+
+
+def _judge(effect: float, error: float, occlusion: float, least: float) -> Verdict:
+    if effect <= max(0, 2 * error):
         return "no better than random"
-    return "supported" if mean >= max(EFFECT, SHARE_OF_OCCLUSION * float(occlusion.mean())) else "weak"
+    return "supported" if effect >= max(least, SHARE_OF_OCCLUSION * occlusion) else "weak"
 
 
 def rank_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | None:
@@ -202,6 +298,14 @@ def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     return ranks
+
+
+def _drops(removed: Removed, task: Task, unit: float) -> Test[NDArray[np.float64]]:
+    """How much the prediction drops without these steps, `(batch,)`."""
+    predictions = yield np.concatenate([np.zeros_like(removed[:1]), removed])
+    scores = _scores(predictions, task, unit)
+    changes: NDArray[np.float64] = scores[0] - scores[1:]
+    return changes
 
 
 def _scores(predictions: FloatArray, task: Task, unit: float) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What is measured on weights alone: the steps that weigh most, and how concentrated the weights are."""
+"""What is measured on weights alone: the steps that weigh most, and how far the weights are from all the same."""
 
 import math
 
@@ -36,3 +36,12 @@ def concentration(weights: FloatArray) -> float | None:
     positive = weights[weights > 0].astype(np.float64)
     entropy = float(-(positive * np.log(positive)).sum())
     return min(1.0, max(0.0, 1.0 - entropy / math.log(len(weights))))
+
+
+def distance_from_uniform(weights: FloatArray) -> float:
+    """How much of the weight would have to move until all steps weigh the same: 0 when they do, below 1 always.
+
+    Args:
+        weights: `(time,)`, summing to 1.
+    """
+    return float(np.abs(weights.astype(np.float64) - 1 / len(weights)).sum() / 2)

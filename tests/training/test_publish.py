@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -10,12 +11,12 @@ from keras import layers
 
 from service.loading import load
 from service.manifest import Attention, Lengths, Manifest
-from training.data.datasets import planted
+from training.data.datasets import Dataset, planted
 from training.evaluate import Metrics, evaluate
 from training.export import ExportError
 from training.fit import Run, fit
 from training.models import ModelConfig
-from training.publish import infer_task, pick_examples, publish_model, publish_run
+from training.publish import infer_task, means, pick_examples, publish_model, publish_run
 from training.runs import FitConfig
 from training.versions import next_version
 
@@ -75,6 +76,25 @@ def test_the_manifest_describes_the_run(manifest, run_folder):
     assert (manifest.training.samples, manifest.training.seed) == (320, 1)
     assert manifest.training.settings == {**run.model.model_dump(), **run.fit.model_dump()}
     assert "400 × 20 × 2, step 10" in manifest.training.data
+
+
+def test_the_manifest_says_what_weights_are_tested_with(manifest):
+    train = planted(n=400).train
+    assert manifest.training.feature_means == pytest.approx(train.sequences.mean(axis=(0, 1)), abs=1e-6)
+    assert manifest.training.target_std is None
+
+
+def test_a_target_has_a_unit_and_a_sequence_scaled_by_itself_no_means():
+    random = np.random.default_rng(0)
+    part = Dataset(random.normal(size=(50, 4, 2)).astype(np.float32), np.full(50, 4, np.int32), random.normal(size=50))
+    data = replace(planted(n=10), train=part, task="regression", labels=[])
+    assert means(data, ModelConfig(position="before", scaling="sequence")) == {
+        "feature_means": None,
+        "target_std": pytest.approx(part.targets.std()),
+    }
+    assert means(data, ModelConfig(position="before"))["feature_means"] == pytest.approx(
+        part.sequences.mean(axis=(0, 1))
+    )
 
 
 def test_the_manifest_holds_the_quality_that_was_measured(manifest, run_folder):

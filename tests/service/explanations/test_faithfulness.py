@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,11 +8,17 @@ from scipy.stats import spearmanr
 
 from service.explanations.faithfulness import (
     DRAWS,
+    FAST_DRAWS,
     SHARES,
     Drops,
     Measured,
+    fast_test,
+    full_test,
     judge,
+    judge_one,
     measure,
+    occlusion_test,
+    perturb,
     rank_correlation,
     summarize,
 )
@@ -184,3 +192,101 @@ def test_profiles_are_compared_as_means_over_sequences_of_one_length():
     assert found.profile_correlation == pytest.approx(1)
     assert found.rank_correlation < 0.5
     assert summarize([*same, measured(0.3)]).profile_correlation is None
+
+
+def conduct(test, run, sequence, baseline=BASELINE):
+    """Runs a test to its end; returns its result, and how many copies were run."""
+    removed, runs = next(test), 0
+    try:
+        while True:
+            runs += len(removed)
+            removed = test.send(run(perturb(sequence, removed, baseline)))
+    except StopIteration as end:
+        return end.value, runs
+
+
+def test_a_removed_step_holds_the_last_value_that_is_kept():
+    sequence = np.arange(10, dtype=np.float32).reshape(5, 2)
+    removed = np.array([[0, 1, 1, 0, 0], [1, 1, 0, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
+    found = perturb(sequence, removed, None)
+    assert found[:, :, 0].tolist() == [[0, 0, 0, 6, 8], [4, 4, 4, 6, 6], [0, 2, 4, 6, 8], [0, 0, 0, 0, 0]]
+    assert (found[:, :, 1] == found[:, :, 0] + 1).all()
+
+
+def test_of_a_long_sequence_neighbours_are_removed_together():
+    found, runs = conduct(occlusion_test(TIME, "binary", width=3), one_step(7), ones())
+    assert runs == 1 + 7  # windows of 3 steps, the last of 2
+    assert found.tolist() == pytest.approx([0.4 if step in (6, 7, 8) else 0 for step in range(TIME)])
+    measured, _ = conduct(full_test(weights_on(7), "binary", width=3), one_step(7), ones())
+    assert measured.width == 3
+    assert measured.rank_correlation > 0.5  # by window: the other six change nothing, and weigh nearly the same
+
+
+def test_the_fast_part_is_that_of_the_whole_with_fewer_draws():
+    fast, runs = conduct(fast_test(weights_on(7), "binary"), one_step(7), ones())
+    assert runs == 1 + 2 * (1 + FAST_DRAWS) * 4
+    assert fast.comprehensiveness == pytest.approx(0.4)
+    assert fast.sufficiency == pytest.approx(0)
+    assert fast.random_comprehensiveness + fast.random_sufficiency == pytest.approx(0.4)  # of one step: it is in either
+
+
+def one(attention=0.4, occlusion=0.4, random=0.1, std=0.0, weights=(0.6, 0.4)):
+    flat = [np.full(5, value) for value in (attention, occlusion, random)]
+    return Measured(np.array(weights), np.array([0.1, 0.2]), Drops(*flat, std), Drops(*flat))
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict"),
+    [
+        (one(), "supported"),
+        (one(attention=0.24), "weak"),  # 0.14 more than at random, where occlusion finds 0.3 more
+        (one(attention=0.14, occlusion=0.14), "weak"),  # too little
+        (one(std=0.3 / 2 * DRAWS**0.5 + 0.01), "no better than random"),  # not by two standard errors of the draws
+        (one(attention=0.1), "no better than random"),
+        (one(weights=(0.54, 0.46)), "weak"),  # nearly the same: 0.04 of the weight has to move
+        (one(weights=(0.56, 0.44)), "supported"),
+    ],
+)
+def test_the_verdict_on_one_sequence(measured, verdict):
+    assert judge_one(measured) == verdict
+
+
+def test_where_the_unit_of_the_changes_is_not_known_their_size_does_not_count():
+    assert judge_one(one(attention=0.14, occlusion=0.14), least=0) == "supported"
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_the_numbers_are_those_of_a_plain_implementation(time, seed):
+    """The same from its definition, one loop for each word of it."""
+    random = np.random.default_rng(seed)
+    sequence, baseline = random.normal(size=(time, 2)).astype(np.float32), random.normal(size=2).astype(np.float32)
+    weights, mix = random.dirichlet(np.ones(time)).astype(np.float32), random.normal(size=(time, 2))
+
+    def run(sequences):
+        return 1 / (1 + np.exp(-(sequences * mix).sum(axis=(1, 2))))[:, None]
+
+    def probability(removed):
+        copy = sequence.copy()
+        for step in removed:
+            copy[step] = baseline
+        rising, now = run(sequence[None])[0, 0] >= 0.5, run(copy[None])[0, 0]
+        return now if rising else 1 - now
+
+    def drops(order, count):
+        return [
+            probability([]) - probability(removed)
+            for removed in (order[:count], [s for s in order if s not in order[:count]])
+        ]
+
+    counts = [math.ceil(share * time) for share in (0.01, 0.05, 0.1, 0.2, 0.5)]
+    importance = [abs(probability([]) - probability([step])) for step in range(time)]
+    by_weight = sorted(range(time), key=lambda step: -weights[step])
+    by_importance = sorted(range(time), key=lambda step: -importance[step])
+    found = measure(run, sequence, weights, baseline, "binary")
+    assert found.importance == pytest.approx(importance, abs=1e-6)
+    for order, name in ((by_weight, "attention"), (by_importance, "occlusion")):
+        expected = np.array([drops(order, count) for count in counts])
+        assert getattr(found.without, name) == pytest.approx(expected[:, 0], abs=1e-6)
+        assert getattr(found.alone, name) == pytest.approx(expected[:, 1], abs=1e-6)
+    assert found.comprehensiveness == pytest.approx(np.mean([drops(by_weight, count)[0] for count in counts]), abs=1e-6)
+    assert found.sufficiency == pytest.approx(np.mean([drops(by_weight, count)[1] for count in counts]), abs=1e-6)
