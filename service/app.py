@@ -19,6 +19,7 @@ from service.docs import add_examples
 from service.errors import Fault, HttpError, Invalid, Problem
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import Store
+from service.explanations.valkey import ValkeyStore
 from service.manifest import RuntimeOptions
 from service.memory import keep_trimming
 from service.predictor import Predictor
@@ -55,6 +56,9 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     shared = shared or Shared(Telemetry())
     repository = open_repository(settings, shared.telemetry)
     store = open_store(settings)
+    if store is not None:
+        up = "1 while the store of explanations answers, 0 while it does not."
+        shared.telemetry.gauge("store_up", up, lambda: {(): float(store.trouble is None)})
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -63,6 +67,8 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
             asyncio.create_task(watch(repository, settings.watch)),
             asyncio.create_task(keep_trimming()),
         ]
+        if store is not None:
+            await store.open()
         yield
         for task in tasks:
             task.cancel()
@@ -116,9 +122,10 @@ def open_repository(settings: Settings, telemetry: Telemetry) -> Repository:
 def open_store(settings: Settings) -> Store | None:
     """The store the settings name; None for `none`."""
     kind, _, path = settings.store.partition(":")
+    bounds = (settings.store_count, settings.store_days * 24 * 3600)
     if kind == "none":
         return None
-    return SQLiteStore(Path(path), settings.store_count, settings.store_days * 24 * 3600)
+    return SQLiteStore(Path(path), *bounds) if kind == "sqlite" else ValkeyStore(settings.store, *bounds)
 
 
 def _handle_errors(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from service.arrays import FloatArray
 from service.batcher import Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
 from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.explanations.record import Explanation
-from service.explanations.store import Store, StoreError
+from service.explanations.store import Store, StoreDown, StoreError
 from service.inference import Found, Inference, Key, Part
 from service.loading import Model
 from service.manifest import Manifest
@@ -70,6 +70,7 @@ class Predictor:
         self.batcher: Batcher[Key, Part, Found] = Batcher(
             Inference(telemetry).run, _estimate, self._limits, settings.max_wait, self._observe
         )
+        self.examiner = Examiner(repository, self.batcher, settings)
         telemetry.gauge("queue_length", "Requests that wait for their first run or their next.", self._queue_length)
 
     async def predict(self, body: bytes) -> bytes:
@@ -137,6 +138,8 @@ class Predictor:
         items = request.sequences(model.manifest, *limits) if request else None
         if items is None:
             items = reading.read_sequences(_sequences(fields, request, body), model.manifest, *limits)
+        if fields.faithfulness is not None:
+            check_fast(model.manifest, len(items))
         return Prediction(model, fields, items)
 
     def submit(self, prediction: Prediction, done: Done) -> None:
@@ -196,21 +199,42 @@ class Predictor:
             done(as_http(outcome))
             return
         explanation = _explain(prediction, inference.merge(parts, outcome))
+        if prediction.fields.faithfulness is None:
+            self._keep(prediction, explanation, None, done)
+            return
+
+        def examined(task: asyncio.Task[list[Fast]]) -> None:
+            error = task.exception()
+            if error is None:
+                self._keep(prediction, explanation, task.result(), done)
+            else:
+                done(as_http(error))
+
+        examining = self.examiner.examine_fast(prediction.model, explanation, deadline)
+        asyncio.ensure_future(examining).add_done_callback(examined)
+
+    def _keep(
+        self, prediction: Prediction, explanation: Explanation, faithfulness: list[Fast] | None, done: Done
+    ) -> None:
+        """Keeps the explanation, if that is wanted, and answers."""
         if self._store is None or not prediction.fields.store:
             done(wire.write_answer(explanation, prediction.fields, None, None))
             return
 
         def kept(future: asyncio.Future[None]) -> None:
             error = future.exception()
+            self._telemetry.kept(error is None)
             if error is None:
                 done(wire.write_answer(explanation, prediction.fields, explanation.id, None))
             elif isinstance(error, StoreError):  # the prediction stands; the caller is told what it lacks
-                logger.error("explanation not kept: %s", error)
+                if not isinstance(error, StoreDown):  # said once, when it went down
+                    logger.error("explanation not kept: %s", error)
                 done(wire.write_answer(explanation, prediction.fields, None, str(error)))
             else:
                 done(as_http(error))
 
-        self._store.put(explanation).add_done_callback(kept)
+        to_keep = explanation if self._settings.store_inputs else explanation.without_inputs()
+        self._store.put(to_keep).add_done_callback(kept)
 
     def _refused(self, manifest: Manifest, error: HttpError) -> None:
         self._telemetry.model(manifest.name, manifest.version).requests.add(type(error).__name__)

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from service.manifest import Axes, Manifest, RuntimeOptions, Task
+from service.manifest import Axes, Manifest, RuntimeOptions, Task, Verdict
+
+Baseline = Literal["mean", "sequence", "last", "zero"]
 
 SEQUENCES_SCHEMA = {
     "type": "array",
@@ -53,6 +55,11 @@ class PredictRequest(BaseModel):
         le=3600,
         description="seconds after which the answer is of no use, and 504 is given; default and bound: the server's",
     )
+    faithfulness: Literal["fast"] | None = Field(
+        default=None,
+        description="fast: also run the model without some steps, and say what the weights do better than chance; of at "
+        "most 16 sequences. The whole test is GET /attention/{id}/faithfulness",
+    )
 
 
 class TopStep(BaseModel):
@@ -60,8 +67,9 @@ class TopStep(BaseModel):
 
     step: int = Field(description="index on the time axis, from 0")
     weight: float
-    values: dict[str, float | str] = Field(
-        description="the sequence's values at this step, by feature; of text, its character"
+    values: dict[str, float | str] | None = Field(
+        description="the sequence's values at this step, by feature; of text, its character; null where inputs are not "
+        "kept"
     )
 
 
@@ -70,6 +78,16 @@ class UnknownCharacter(BaseModel):
 
     step: int = Field(description="place in the text, from 0")
     character: str
+
+
+class FastFaithfulness(BaseModel):
+    """What the weights of a sequence do better than chance: the cheap part of the test, which allows no verdict."""
+
+    comprehensiveness: float = Field(description="drop of the prediction without the heaviest steps; see Faithfulness")
+    random_comprehensiveness: float = Field(description="without as many steps at random")
+    sufficiency: float = Field(description="drop of the prediction with the heaviest steps alone")
+    random_sufficiency: float = Field(description="with as many steps at random alone")
+    concentration: float | None = Field(description="see SequenceExplanation")
 
 
 class PredictResponse(BaseModel):
@@ -95,6 +113,9 @@ class PredictResponse(BaseModel):
         default=None, description="with top_k, the steps of largest weight; of text, for every character of the answer"
     )
     store_error: str | None = Field(default=None, description="why the explanation could not be kept")
+    faithfulness: list[FastFaithfulness] | None = Field(
+        default=None, description="of each sequence, where it was asked for; absent otherwise"
+    )
 
 
 class ModelInfo(BaseModel):
@@ -183,11 +204,15 @@ class ExplanationList(BaseModel):
 class SequenceExplanation(BaseModel):
     """One sequence, what was predicted and what it was based on."""
 
-    sequence: list[list[float]] | str = Field(description="the values received, time × feature, or the text")
+    sequence: list[list[float]] | str | None = Field(
+        description="the values received, time × feature, or the text; null where inputs are not kept"
+    )
     prediction: float | list[float] | str
     probability: float | None = Field(default=None, description="of the text; absent where none is written")
     unknown: list[UnknownCharacter] | None = Field(
-        default=None, description="characters that the model has never seen; absent where no text is read"
+        default=None,
+        description="characters that the model has never seen; absent where no text is read, null where inputs are not "
+        "kept",
     )
     label: str | None
     attention: list[float] | list[list[float]] | None = Field(
@@ -217,9 +242,84 @@ class ExplanationResponse(BaseModel):
     classes: list[str] = Field(description="class names in the order of the predictions; empty for regression")
     attention_axes: Axes | None = Field(description="what the weights lie over; null from a model without attention")
     sequences: list[SequenceExplanation]
+    note: str | None = Field(default=None, description="what is missing, and why; absent where nothing is")
+
+
+class Drop(BaseModel):
+    """How much the prediction drops: the probability of the predicted class, or how far values move."""
+
+    attention: float = Field(description="by the weights, the heaviest steps first")
+    occlusion: float = Field(description="the steps first whose removal alone changes most")
+    random: float = Field(description="steps at random, the mean over draws")
+    random_std: float | None = Field(default=None, description="standard deviation over the draws; of a mean only")
+
+
+class ShareOfSteps(BaseModel):
+    """So many steps removed, and so many kept."""
+
+    share: float
+    steps: int
+    without: Drop = Field(description="drops without them")
+    alone: Drop = Field(description="drops with them alone")
+
+
+class ChangedStep(BaseModel):
+    """A step whose removal changes much."""
+
+    step: int
+    change: float
+    weight: float
+
+
+class LeaveOneOut(BaseModel):
+    """Every step left out alone."""
+
+    width: int = Field(description="neighbours that were left out together: 1, but more of a long sequence")
+    changes: list[float] = Field(description="size of the change without each step")
+    top: list[ChangedStep] = Field(description="the steps whose removal changes most, first")
+    rank_correlation: float | None = Field(
+        description="Spearman's, of weights and changes; null where either is the same for all steps"
+    )
+
+
+class Uniformity(BaseModel):
+    """How far the weights are from all the same, which would name no step."""
+
+    distance: float = Field(description="share of the weight that would have to move until all steps weigh the same")
+    concentration: float | None = Field(description="see SequenceExplanation")
+    nearly_uniform: bool = Field(description="the distance is at most 0.05: too little for a verdict of supported")
+
+
+class FaithfulnessResponse(BaseModel):
+    """One explained prediction put to the test, by running its model again without some of the steps."""
+
+    id: str
+    model: str
+    version: int
+    sequence: int
+    verdict: Verdict = Field(
+        description="supported: without the heaviest steps the prediction drops more than without random ones, clearly "
+        "(by two standard errors of the draws), by 0.05 or more, and by half as much as occlusion finds, or more. weak: "
+        "clearly more, but not by as much; or the weights are nearly uniform. no better than random: not clearly more"
+    )
+    reason: str = Field(description="the verdict in a sentence, with its numbers")
+    comprehensiveness: Drop = Field(description="mean drop without the first steps, over the shares; large is good")
+    sufficiency: Drop = Field(description="mean drop with the first steps alone, over the shares; small is good")
+    shares: list[ShareOfSteps]
+    leave_one_out: LeaveOneOut
+    uniformity: Uniformity
+    baseline: Baseline = Field(
+        description="what a removed step holds: the model's training mean of each feature; the mean of the sequence; "
+        "the last value that is kept; or zero"
+    )
+    baseline_values: dict[str, float] | None = Field(description="by feature; null for last")
+    unit: str = Field(description="of every drop and change")
+    draws: int = Field(description="random orders compared with")
+    seed: int
 
 
 class Status(BaseModel):
     """Whether the server is alive or ready."""
 
     status: Literal["ok"]
+    note: str | None = Field(default=None, description="what it cannot do meanwhile, and why; absent where nothing is")

@@ -59,11 +59,14 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=False, description="log a line for every request, at level info")
     store: str = Field(
         default="sqlite:var/explanations.sqlite3",
-        pattern="^(sqlite:.+|none)$",
-        description="where explanations are kept: sqlite:PATH, or none",
+        pattern="^(sqlite:.+|valkeys?://.+|none)$",
+        description="where explanations are kept: sqlite:PATH, valkey://HOST:PORT/DB (valkeys: with TLS), or none",
     )
     store_count: int = Field(default=100_000, ge=1, description="explanations kept at most; the oldest go first")
     store_days: float = Field(default=30, gt=0, description="days an explanation is kept")
+    store_inputs: bool = Field(
+        default=True, description="keep the sequences and texts received, too; without them there are no pictures"
+    )
     max_body: int = Field(default=16_000_000, ge=1, description="bytes of a request's body")
     max_sequences: int = Field(default=10_000, ge=1, description="sequences in a request")
     max_steps: int = Field(default=10_000, ge=1, description="time steps of a sequence")

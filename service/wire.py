@@ -52,22 +52,16 @@ def top(explanation: Explanation, index: int, count: int) -> list[Any]:
     the answer.
 
     Args:
-        explanation: of a model with attention.
+        explanation: of a model with attention; the values are None where it has no inputs.
     """
     if explanation.attention is None:
         return []
     weights = explanation.attention[index]
-    if explanation.sequences is None:
-        text = (explanation.texts or [])[index]
+    if explanation.answers is not None:
         return [
-            [_top_step(step, weight, {"character": text[step]}) for step, weight in top_steps(row, count)]
-            for row in weights
+            [_top_step(explanation, index, step, weight) for step, weight in top_steps(row, count)] for row in weights
         ]
-    sequence = explanation.sequences[index]
-    return [
-        _top_step(step, weight, dict(zip(explanation.features, sequence[step], strict=True)))
-        for step, weight in top_steps(steps(weights), count)
-    ]
+    return [_top_step(explanation, index, step, weight) for step, weight in top_steps(steps(weights), count)]
 
 
 def unknown(explanation: Explanation, index: int) -> list[dict[str, Any]]:
@@ -78,5 +72,10 @@ def unknown(explanation: Explanation, index: int) -> list[dict[str, Any]]:
     return [{"step": step, "character": text[step]} for step in explanation.unknown[index]]
 
 
-def _top_step(step: int, weight: np.float32, values: dict[str, Any]) -> dict[str, Any]:
+def _top_step(explanation: Explanation, index: int, step: int, weight: np.float32) -> dict[str, Any]:
+    values: dict[str, Any] | None = None
+    if explanation.texts is not None:
+        values = {"character": explanation.texts[index][step]}
+    elif explanation.sequences is not None:
+        values = dict(zip(explanation.features, explanation.sequences[index][step], strict=True))
     return {"step": step, "weight": weight, "values": values}

@@ -20,13 +20,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         created: seconds since 1970.
         features: names of the feature axis.
         classes: class names in output order; none for regression.
-        sequences: one `(time, feature)` each; None of a model that reads text.
+        sequences: one `(time, feature)` each; None of a model that reads text, and where inputs are not kept.
         predictions: `(sequence, output)`; of a model that writes text, the probability of each, `(sequence, 1)`.
         labels: the predicted class of each sequence; None for values and texts.
         attention: one `(time,)`, `(time, feature)` or, of text, `(out_time, in_time)` each; None from a model without
             attention.
-        texts: what a model that reads text was given.
-        answers: what it wrote.
+        texts: what a model that reads text was given; None where inputs are not kept.
+        answers: what it wrote; None of other models.
         unknown: of each text, where there are characters that the model has never seen.
     """
 
@@ -53,6 +53,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     def created_at(self) -> datetime:
         """When it was made, in UTC."""
         return datetime.fromtimestamp(self.created, UTC)
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether what was received is part of it."""
+        return self.sequences is not None or self.texts is not None
+
+    def without_inputs(self) -> "Explanation":
+        """The same, without what was received."""
+        return msgspec.structs.replace(self, sequences=None, texts=None, unknown=None)
 
     def encode(self) -> bytes:
         """MessagePack, arrays as their shape and little-endian float32 bytes."""

@@ -5,33 +5,25 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from uuid_utils import UUID
 
 from service.errors import StartupError
 from service.explanations.database import Connection
+from service.explanations.groups import Groups
 from service.explanations.record import Explanation
-from service.explanations.store import Entry, Filter
+from service.explanations.store import Entry, Filter, StoreError
 
 Row = tuple[bytes, float, str, int, int, str, bytes]
 PRUNE_EVERY = 100  # commits from one look at the age of the oldest to the next; reading looks at the age itself
 
 
-@dataclass
-class Group:
-    """Rows that are committed together."""
-
-    committed: asyncio.Future[None]
-    rows: list[Row] = field(default_factory=list)
-
-
 class SQLiteStore:
     """A `Store` in one file, bounded by count and by age.
 
-    What is put while a commit is on its way is committed together next. Reading has a connection and a thread of its
-    own, so that it does not wait for writing.
+    What is put is committed in groups. Reading has a connection and a thread of its own, so that it does not wait for
+    writing.
 
     Args:
         path: the file; made, with its folder, where it is not there.
@@ -39,15 +31,18 @@ class SQLiteStore:
         max_age: seconds an explanation is kept.
         clock: seconds since 1970.
 
+    Attributes:
+        trouble: see `Store.trouble`: why the last commit failed; the next tries again.
+
     Raises:
         StartupError: the file cannot be opened or is not a database.
     """
 
     def __init__(self, path: Path, max_count: int, max_age: float, clock: Callable[[], float] = time.time) -> None:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
-        self._group: Group | None = None
-        self._writing = False
+        self._groups: Groups[Row] = Groups(self._write)
         self._commits = 0
+        self.trouble: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)  # it holds what callers sent
@@ -57,6 +52,9 @@ class SQLiteStore:
             self._reader = Connection(path)
         except (OSError, sqlite3.Error) as error:
             raise StartupError(f"expected a SQLite file for explanations at {path}, received: {error}") from error
+
+    async def open(self) -> None:
+        """See `Store.open`; the file is open."""
 
     def put(self, explanation: Explanation) -> asyncio.Future[None]:
         """See `Store.put`."""
@@ -69,13 +67,7 @@ class SQLiteStore:
             json.dumps(sorted(set(explanation.labels or []))),
             explanation.encode(),
         )
-        if self._group is None:
-            loop = asyncio.get_running_loop()
-            self._group = Group(loop.create_future())
-            if not self._writing:
-                loop.call_soon(self._write)  # with all that is put in this turn of the loop
-        self._group.rows.append(row)
-        return self._group.committed
+        return self._groups.put(row)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
@@ -94,25 +86,17 @@ class SQLiteStore:
 
     async def close(self) -> None:
         """See `Store.close`."""
-        while self._group is not None:
-            await asyncio.wait([self._group.committed])
+        await self._groups.settle()
         await self._writer.close()
         await self._reader.close()
 
-    def _write(self) -> None:
-        """Commits the group on the writer's thread; what comes in the meantime is the next group."""
-        group, self._group, self._writing = self._group, None, self._group is not None
-        if group is not None:
-            writing = asyncio.ensure_future(self._writer.do(self._insert, group.rows))
-            writing.add_done_callback(lambda written: self._written(group, written))
-
-    def _written(self, group: "Group", written: asyncio.Future[None]) -> None:
-        self._write()
-        error = written.exception()
-        if error is None:
-            group.committed.set_result(None)
-        else:
-            group.committed.set_exception(error)
+    async def _write(self, rows: list[Row]) -> None:
+        try:
+            await self._writer.do(self._insert, rows)
+        except StoreError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = None
 
     def _insert(self, rows: list[Row]) -> None:
         with self._writer.transaction() as db:
@@ -154,7 +138,7 @@ class SQLiteStore:
         if filter.label is not None:
             conditions["EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)"] = filter.label
         if filter.before is not None:
-            conditions["id < ?"] = _key(filter.before)
+            conditions["id < ?"] = UUID(filter.before).bytes
         rows = self._reader.db.execute(
             "SELECT id, created, model, version, sequences, labels FROM explanations "  # noqa: S608 (our own conditions)
             f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",

@@ -1,4 +1,4 @@
-"""What the service asks of a store of explanations; `sqlite.py` is one."""
+"""What the service asks of a store of explanations; `sqlite.py` and `valkey.py` are two."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,6 +14,10 @@ class StoreError(ServiceError):
     """The store did not do what it was asked: it is full, locked, gone or damaged."""
 
 
+class StoreDown(StoreError):
+    """The store was not even asked, since it is known not to answer."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which explanations to list; None does not filter.
@@ -21,7 +25,7 @@ class Filter:
     Attributes:
         label: at least one sequence was given this label.
         since: made at or after this time.
-        before: made before the explanation with this id (the cursor of the page before).
+        before: the id of an explanation; those made before it (the cursor of the page before).
     """
 
     model: str | None = None
@@ -44,7 +48,16 @@ class Entry:
 
 
 class Store(Protocol):
-    """Keeps explanations. Every method may raise StoreError."""
+    """Keeps explanations. Every method may raise StoreError.
+
+    Attributes:
+        trouble: what keeps it from keeping, as far as is known; None when all is well.
+    """
+
+    trouble: str | None
+
+    async def open(self) -> None:
+        """Called once, on the event loop, before anything else. Does not wait for a store that does not answer."""
 
     def put(self, explanation: Explanation) -> asyncio.Future[None]:
         """Keeps it; when the future is done, `get` finds it, also after a restart."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -18,6 +19,7 @@ from service.schemas import ExplanationEntry, ExplanationList, ExplanationRespon
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
+NO_INPUTS = "this one's are not: the server is told to leave them out (--store-inputs false)"
 R = TypeVar("R")
 
 
@@ -53,7 +55,7 @@ Sequence = Annotated[int, Query(ge=0, description="which sequence of the request
 async def list_explanations(
     store: StoreDep,
     limit: Annotated[int, Query(ge=1, le=1000, description="explanations on a page")] = 20,
-    cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
+    cursor: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
     model: Annotated[str | None, Query(description="only of this model")] = None,
     version: Annotated[int | None, Query(ge=1, description="only of this version", le=2**31)] = None,
     label: Annotated[str | None, Query(description="only where some sequence was given this label")] = None,
@@ -64,7 +66,7 @@ async def list_explanations(
     """Explanations of past predictions, newest first."""
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    filter = Filter(model=model, version=version, label=label, since=since, before=cursor)
+    filter = Filter(model=model, version=version, label=label, since=since, before=str(cursor) if cursor else None)
     entries = await _ask(store.latest(filter, limit + 1))  # one more, to know whether there is a next page
     page = [
         ExplanationEntry(
@@ -92,6 +94,8 @@ async def draw_explanation(id: Id, store: StoreDep, sequence: Sequence = 0) -> R
     explanation = await _find(store, id)
     if sequence >= len(explanation):
         raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
+    if not explanation.has_inputs:
+        raise NotFound(f"expected an explanation whose inputs are kept, for there is nothing to draw; {NO_INPUTS}")
     chart = charts.explanation_chart(explanation, sequence)
     return SVGResponse(await anyio.to_thread.run_sync(charts.svg, chart))
 
@@ -145,8 +149,8 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
     axes: tuple[str, ...] | None = None
     if explanation.attention is not None:
         axes = ("time", "feature")[: explanation.attention.values.ndim]
-        axes = axes if explanation.texts is None else ("out_time", "in_time")
-    return {
+        axes = axes if explanation.answers is None else ("out_time", "in_time")
+    answer = {
         "id": explanation.id,
         "created": explanation.created_at,
         "model": explanation.model,
@@ -157,14 +161,17 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
         "attention_axes": axes,
         "sequences": [_describe_sequence(explanation, index) for index in range(len(explanation))],
     }
+    if not explanation.has_inputs:
+        answer["note"] = f"sequence, unknown and the values of top are null where inputs are not kept; {NO_INPUTS}"
+    return answer
 
 
 def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
     """See `SequenceExplanation`."""
-    if explanation.sequences is None:
-        return _describe_text(explanation, index)
+    if explanation.answers is not None:
+        return _describe_text(explanation, explanation.answers, index)
     answer = {
-        "sequence": explanation.sequences[index],
+        "sequence": explanation.sequences and explanation.sequences[index],
         "prediction": wire.squeeze(explanation.predictions)[index],
         "label": explanation.labels[index] if explanation.labels else None,
     }
@@ -180,17 +187,16 @@ def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
     return answer
 
 
-def _describe_text(explanation: Explanation, index: int) -> dict[str, Any]:
+def _describe_text(explanation: Explanation, answers: list[str], index: int) -> dict[str, Any]:
     """See `SequenceExplanation`."""
-    texts, answers = explanation.texts or [], explanation.answers or []
     attention = explanation.attention[index] if explanation.attention is not None else []
     found = [concentration(weights) for weights in attention]
     known = [one for one in found if one is not None]
     return {
-        "sequence": texts[index],
+        "sequence": explanation.texts and explanation.texts[index],
         "prediction": answers[index],
         "probability": explanation.predictions[index, 0],
-        "unknown": wire.unknown(explanation, index),
+        "unknown": wire.unknown(explanation, index) if explanation.has_inputs else None,
         "label": None,
         "attention": attention,
         "top": wire.top(explanation, index, TOP_STEPS),

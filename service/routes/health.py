@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 
 from service.errors import Draining, Unavailable
+from service.explanations.store import Store
 from service.repository import Repository
 from service.routes import problems
 from service.schemas import Status
@@ -11,20 +12,27 @@ router = APIRouter(tags=["health"])
 
 
 @router.head("/livez", include_in_schema=False)
-@router.get("/livez", summary="Is the process alive")
+@router.get("/livez", summary="Is the process alive", response_model_exclude_none=True)
 async def livez() -> Status:
     """Answers as long as the event loop turns."""
     return Status(status="ok")
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", summary="Can it predict", responses=problems(503))
+@router.get("/readyz", summary="Can it predict", response_model_exclude_none=True, responses=problems(503))
 async def readyz(request: Request) -> Status:
-    """503 while there is no model to serve, and from when the server is told to stop."""
+    """503 while there is no model to serve, and from when the server is told to stop.
+
+    Not while explanations cannot be kept: predictions go on, and all replicas have the same store, so that taking them
+    out of service would leave none. A note says so then.
+    """
     if request.app.state.draining:
         raise Draining("the server is about to stop: it finishes the requests it has")
     repository: Repository = request.app.state.repository
     if not repository.names:
         broken = ", ".join(version.key for version in repository.broken) or "none"
         raise Unavailable(f"expected a model to serve, found none (broken folders: {broken})")
+    store: Store | None = request.app.state.store
+    if store is not None and store.trouble is not None:
+        return Status(status="ok", note=f"explanations are not kept: {store.trouble}")
     return Status(status="ok")

@@ -8,6 +8,7 @@ from service.telemetry.metrics import (
     BATCH_SIZE,
     COMPUTE,
     ERRORS,
+    EXPLANATIONS,
     HTTP_REQUESTS,
     HTTP_SECONDS,
     METHODS,
@@ -56,6 +57,8 @@ class Telemetry:
         self._models: dict[tuple[str, int], ModelMetrics] = {}
         self._gauges: list[tuple[str, str, Labels, Callable[[], Mapping[Labels, float]]]] = []
         self._errors = Counters(self._counters[ERRORS.name])
+        self._kept = self._counter(EXPLANATIONS, "kept")
+        self._not_kept = self._counter(EXPLANATIONS, "not kept")
         self._http: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def model(self, name: str, version: int) -> ModelMetrics:
@@ -75,6 +78,10 @@ class Telemetry:
     def error(self, kind: str, status: int) -> None:
         """Counts an error answered; `kind` is the name of its class."""
         self._errors.add(kind, f"{status:d}")
+
+    def kept(self, kept: bool) -> None:
+        """Counts an explanation that was to be kept."""
+        (self._kept if kept else self._not_kept).value += 1
 
     def http(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts an HTTP request answered; `route` is the template of its path, not the path."""

@@ -33,5 +33,6 @@ PADDED_STEPS = Metric("padded_steps", "Time steps run, padding included; 1 - ste
 ERRORS = Metric("errors", "Errors answered.", ("kind", "status"))
 HTTP_REQUESTS = Metric("http_requests", "HTTP requests answered.", ("method", "route", "status"))
 HTTP_SECONDS = Metric("http_request_seconds", "From a request's headers to its answer's end.", ("route",), SECONDS)
+EXPLANATIONS = Metric("explanations", "Explanations to keep, by outcome: kept, or not kept.", ("outcome",))
 OF_MODELS = (REQUESTS, TOTAL, QUEUE, COMPUTE, BATCH_SIZE, SEQUENCES_RUN, STEPS, PADDED_STEPS)
-METRICS = {metric.name: metric for metric in (*OF_MODELS, ERRORS, HTTP_REQUESTS, HTTP_SECONDS)}
+METRICS = {metric.name: metric for metric in (*OF_MODELS, EXPLANATIONS, ERRORS, HTTP_REQUESTS, HTTP_SECONDS)}

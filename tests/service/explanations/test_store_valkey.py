@@ -1,0 +1,159 @@
+"""What only Valkey can come across; see `test_stores.py` for the rest."""
+
+import asyncio
+import time
+
+import pytest
+
+from service.errors import StartupError
+from service.explanations import valkey as module
+from service.explanations.store import Filter, StoreDown, StoreError
+from service.explanations.valkey import ValkeyStore
+from tests.scraping import wait_until
+from tests.service.explanations.builders import explanation
+from tests.valkeys import valkey_server
+
+
+@pytest.fixture
+def server():
+    with valkey_server() as server:
+        yield server
+
+
+def run(server, story, max_count=100, max_age=100):
+    """Runs story(store), with the store opened before and closed afterwards."""
+
+    async def tell():
+        store = ValkeyStore(server.url, max_count, max_age)
+        await store.open()
+        await story(store)
+        await store.close()
+
+    asyncio.run(tell())
+
+
+def fresh(**fields):
+    return explanation(created=time.time(), **fields)
+
+
+async def until(true):
+    await asyncio.to_thread(wait_until, true)
+
+
+def keys(client):
+    return {key.decode("latin-1").removeprefix("attention:") for key in client.scan_iter()} - {"look"}
+
+
+def test_what_goes_leaves_nothing_behind(server):
+    async def fill_and_delete(store):
+        made = [fresh(model=f"m{i}", labels=[f"l{i}"]) for i in range(6)]
+        for one in made:
+            await store.put(one)
+        with server.client() as client:
+            found = keys(client)
+            assert len({key for key in found if key.startswith("record:")}) == 2
+            assert {key for key in found if not key.startswith("record:")} == {
+                *("all", "model:m4", "model:m5", "version:1:m4", "version:1:m5", "label:l4", "label:l5")
+            }
+            for one in made:
+                await store.delete(one.id)
+            assert keys(client) == set()
+
+    run(server, fill_and_delete, max_count=2)
+
+
+def test_records_expire_by_themselves_and_their_entries_with_the_next_put(server):
+    async def wait(store):
+        soon = explanation(created=time.time() - 99.5)
+        await store.put(soon)
+        with server.client() as client:
+            assert 0 < client.pttl(module.PREFIX + b"record:" + module._key(soon.id)) <= 500
+            await until(lambda: client.exists(module.PREFIX + b"record:" + module._key(soon.id)) == 0)
+        assert await store.get(soon.id) is None
+        assert await store.latest(Filter(), 10) == []
+        assert await store.delete(soon.id) is False
+
+    run(server, wait)
+
+
+def test_a_server_that_is_gone_is_a_store_error_and_is_found_again(server):
+    async def lose_and_find(store):
+        await store.put(fresh())
+        server.stop()
+        with pytest.raises(StoreError, match="the Valkey store failed: "):
+            await store.put(fresh())
+        for ask in (lambda: store.put(fresh()), lambda: store.get(fresh().id), lambda: store.latest(Filter(), 1)):
+            with pytest.raises(StoreDown, match="the Valkey store failed"):
+                await ask()
+        server.start()
+        await until(lambda: store.trouble is None)
+        kept = fresh()
+        await store.put(kept)
+        assert (await store.get(kept.id)).id == kept.id
+
+    run(server, lose_and_find)
+
+
+def test_a_server_that_hangs_is_waited_for_once(server, monkeypatch):
+    monkeypatch.setattr(module, "COMMAND_S", 0.1)
+
+    async def hang(store):
+        with server.frozen():
+            with pytest.raises(StoreError, match="Timeout"):
+                await store.put(fresh())
+            refused = store.put(fresh())
+            assert refused.done()  # at once
+            assert isinstance(refused.exception(), StoreDown)
+        await until(lambda: store.trouble is None)
+        await store.put(fresh())
+
+    run(server, hang)
+
+
+def test_what_waits_behind_a_commit_that_fails_is_not_tried(server, monkeypatch):
+    monkeypatch.setattr(module, "COMMAND_S", 0.1)
+
+    async def hang(store):
+        with server.frozen():
+            first = store.put(fresh())
+            await asyncio.sleep(0)  # its commit is on its way
+            second = store.put(fresh())
+            await asyncio.wait([first, second])
+        assert type(first.exception()) is StoreError
+        assert type(second.exception()) is StoreDown
+
+    run(server, hang)
+
+
+def test_a_full_server_is_in_trouble_until_it_has_room(server):
+    async def fill(store):
+        with server.client() as client:
+            client.config_set("maxmemory", 1)
+            with pytest.raises(StoreError, match="maxmemory"):
+                await store.put(fresh())
+            await until(lambda: client.info("errorstats")["errorstat_OOM"]["count"] > 2)  # it answers, keeps nothing
+            assert "maxmemory" in store.trouble
+            client.config_set("maxmemory", 0)
+        await until(lambda: store.trouble is None)
+        await store.put(fresh())
+
+    run(server, fill)
+
+
+def test_without_a_server_it_opens_all_the_same(server, caplog):
+    server.stop()
+
+    async def wait(store):
+        assert store.trouble.startswith("the Valkey store failed: ")
+        server.start()
+        await until(lambda: store.trouble is None)
+
+    run(server, wait)
+    down, up = [record.getMessage() for record in caplog.records]
+    assert down.startswith("explanations are not kept, predictions go on: the Valkey store failed: Error")
+    assert up == "the Valkey store answers again: explanations are kept"
+
+
+def test_a_url_that_is_none_stops_the_start():
+    with pytest.raises(StartupError, match="expected a store like valkey://host:6379/0, received no such URL"):
+        ValkeyStore("valkey://host:port/0", 1, 1)

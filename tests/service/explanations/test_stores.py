@@ -1,0 +1,195 @@
+"""The contract of a store, which each of them keeps."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from service.explanations.sqlite import SQLiteStore
+from service.explanations.store import Filter
+from service.explanations.valkey import PAGE, ValkeyStore
+from tests.service.explanations.builders import explanation
+from tests.valkeys import valkey_server
+
+NOBODY = "00000000-0000-7000-8000-000000000000"
+
+
+class Clock:
+    def __init__(self):
+        self.now = time.time()
+
+    def __call__(self):
+        return self.now
+
+
+class Kept:
+    """A store on an event loop of its own."""
+
+    def __init__(self, make, clock):
+        self.make, self.clock = make, clock
+        self._runner = asyncio.Runner()
+        self.open()
+
+    def open(self, max_count=5):
+        self.store = self.make(max_count=max_count, max_age=100, clock=self.clock)
+        self.do(self.store.open())
+
+    def close(self):
+        self.do(self.store.close())
+
+    def do(self, coroutine):
+        return self._runner.run(coroutine)
+
+    def put(self, count=None, **fields):
+        """Puts explanations together; returns the id, or a count of ids."""
+        made = [explanation(**{"created": self.clock.now, **fields}) for _ in range(count or 1)]
+
+        async def keep():
+            await asyncio.gather(*(self.store.put(one) for one in made))
+
+        self.do(keep())
+        return made[0].id if count is None else [one.id for one in made]
+
+    def get(self, id):
+        return self.do(self.store.get(id))
+
+    def delete(self, id):
+        return self.do(self.store.delete(id))
+
+    def list(self, limit=10, **filter):
+        return self.do(self.store.latest(Filter(**filter), limit))
+
+    def ids(self, limit=10, **filter):
+        return [entry.id for entry in self.list(limit, **filter)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with valkey_server() as server:
+        yield server
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "valkey"])
+def kept(request, tmp_path, clock):
+    if request.param == "sqlite":
+        kept = Kept(lambda **bounds: SQLiteStore(tmp_path / "sub" / "explanations.sqlite3", **bounds), clock)
+    else:
+        server = request.getfixturevalue("server")
+        with server.client() as client:
+            client.flushdb()
+        kept = Kept(lambda **bounds: ValkeyStore(server.url, **bounds), clock)
+    yield kept
+    kept.close()
+    kept._runner.close()
+
+
+def test_what_was_put_is_got_and_listed_newest_first(kept, clock):
+    first, second = kept.put(), kept.put(steps=(2, 3), labels=["yes", "no"], model="other", version=3)
+    found = kept.get(second)
+    assert (found.id, found.created, found.labels) == (second, clock.now, ["yes", "no"])
+    assert [found.sequences[i].shape for i in range(2)] == [(2, 2), (3, 2)]
+    newest, oldest = kept.list()
+    assert (newest.id, newest.model, newest.version) == (second, "other", 3)
+    assert (newest.sequences, list(newest.labels), newest.created) == (2, ["no", "yes"], clock.now)
+    assert (oldest.id, list(oldest.labels)) == (first, ["yes"])
+
+
+@pytest.mark.parametrize("id", ["nope", NOBODY])
+def test_what_was_never_put_is_none(kept, id):
+    kept.put()
+    assert kept.get(id) is None
+    assert kept.delete(id) is False
+
+
+def test_filters(kept, clock):
+    a = kept.put(model="a", labels=["x"], created=clock.now - 50)
+    b2 = kept.put(model="b", version=2, labels=["y"], created=clock.now - 50)
+    b1 = kept.put(model="b", labels=None)
+    assert kept.ids() == [b1, b2, a]
+    assert kept.ids(model="b") == [b1, b2]
+    assert kept.ids(model="b", version=2) == [b2]
+    assert kept.ids(version=1) == [b1, a]
+    assert kept.ids(label="x") == [a]
+    assert kept.ids(label="x", model="b") == []
+    assert kept.ids(label="y", model="b", version=2) == [b2]
+    assert kept.ids(since=datetime.fromtimestamp(clock.now - 10, UTC)) == [b1]
+    assert kept.ids(since=datetime(1, 1, 1, tzinfo=UTC)) == [b1, b2, a]
+    assert kept.ids(model="nobody") == []
+
+
+@pytest.mark.parametrize("filter", [{}, {"model": "m"}, {"model": "m", "version": 1}, {"label": "yes"}])
+def test_a_cursor_goes_on_where_the_page_before_ended(kept, filter):
+    ids = [kept.put() for _ in range(5)][::-1]
+    assert kept.ids(limit=2, **filter) == ids[:2]
+    assert kept.ids(limit=2, before=ids[1], **filter) == ids[2:4]
+    assert kept.ids(limit=2, before=ids[3], **filter) == ids[4:]
+    assert kept.ids(limit=2, before=ids[4], **filter) == []
+
+
+def test_what_passes_is_found_behind_much_that_does_not(kept):
+    kept.close()
+    kept.open(max_count=10 * PAGE)
+    rare = [kept.put(version=2, labels=[]) for _ in range(2)][::-1]
+    kept.put(count=2 * PAGE + 1)
+    assert kept.ids(limit=1, version=2) == rare[:1]
+    assert kept.ids(limit=1, version=2, before=rare[0]) == rare[1:]
+    assert kept.ids(limit=3, version=2) == rare
+
+
+def test_the_oldest_go_when_there_are_too_many(kept):
+    ids = [kept.put() for _ in range(4)] + kept.put(count=4)
+    for filter in ({}, {"model": "m"}, {"model": "m", "version": 1}, {"label": "yes"}):
+        assert sorted(kept.ids(**filter)) == sorted(ids[3:])
+    assert [id for id in ids if kept.get(id)] == ids[3:]
+
+
+def test_a_smaller_bound_holds_from_the_next_put_on(kept):
+    kept.put(count=5)
+    kept.close()
+    kept.open(max_count=2)
+    newest = kept.put()
+    assert len(kept.ids()) == 2
+    assert kept.ids()[0] == newest
+
+
+def test_what_is_too_old_is_gone_before_anything_is_put(kept, clock):
+    id = kept.put()
+    clock.now += 100.5
+    assert kept.get(id) is None
+    assert kept.ids() == []
+
+
+def test_what_is_deleted_is_gone(kept):
+    id, other = kept.put(), kept.put()
+    assert kept.delete(id) is True
+    assert kept.delete(id) is False
+    assert kept.get(id) is None
+    assert kept.ids() == kept.ids(label="yes") == kept.ids(model="m", version=1) == [other]
+
+
+def test_a_restart_finds_what_was_kept(kept):
+    id = kept.put()
+    kept.close()
+    kept.open()
+    assert kept.get(id).id == id
+    assert kept.ids() == [id]
+
+
+def test_what_is_put_together_is_kept_together_and_before_it_closes(kept):
+    made = [explanation(created=kept.clock.now) for _ in range(5)]
+
+    async def put_and_close():
+        futures = [kept.store.put(one) for one in made]
+        await asyncio.sleep(0)  # the first are on their way
+        await kept.store.close()
+        return [future.done() for future in futures]
+
+    assert kept.do(put_and_close()) == [True] * 5
+    kept.open()
+    assert sorted(kept.ids()) == sorted(one.id for one in made)
