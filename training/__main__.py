@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.table import Table
 from training import options
 from training.options import fail, given, names, refuse_options
 from training.text.commands import fit_text
+
+if TYPE_CHECKING:
+    from training.recipes import Recipe
 
 # TensorFlow takes seconds to import: commands import what needs it, so that --help does not.
 
@@ -241,27 +244,40 @@ def examples(
     models: ModelsFolder = Path("models"),
     runs: Annotated[Path, typer.Option(help="Folder for the run folders.")] = Path("runs"),
 ) -> None:
-    """Fit, evaluate and publish the models committed under models/ (all: about a quarter of an hour on two cores)."""
+    """Fit, evaluate and publish the models committed under models/ (all: eight minutes on two cores).
+
+    Several are made at the same time, one on each core; each has its log in the folder of the runs.
+    """
     from training.card import CARD_FILE, index
-    from training.publish import publish_run
+    from training.examples import make_all
     from training.recipes import RECIPES
-    from training.text.fit import DATES
-    from training.text.publish import publish_text_run
 
     known = [recipe.name for recipe in RECIPES]
     for name in only or []:
         if name not in known:
             fail(f"expected names out of {', '.join(known)}, received {name}")
-    for recipe in RECIPES:
-        if only and recipe.name not in only:
-            continue
-        folder = runs / recipe.name
-        is_text = recipe.data == DATES
-        (fit_text if is_text else fit)(recipe.data, seeds=recipe.seeds, out=folder, **recipe.options)
-        evaluate(folder)
-        publish = publish_text_run if is_text else publish_run
-        console.print(f"published {publish(folder, recipe.name, models, recipe.description)}")
+    chosen = [recipe for recipe in RECIPES if not only or recipe.name in only]
+    if len(chosen) == 1:
+        _make(chosen[0], models, runs)
+    else:
+        failed = make_all([recipe.name for recipe in chosen], models, runs, console)
+        if failed:
+            fail("; ".join(f"{name} could not be made, see {log}" for name, log in failed.items()))
     (models / CARD_FILE).write_text(f"# Models\n\n{index(models)}")
+
+
+def _make(recipe: "Recipe", models: Path, runs: Path) -> None:
+    """Fits, evaluates and publishes a committed model."""
+    from training.publish import publish_run
+    from training.text.fit import DATES
+    from training.text.publish import publish_text_run
+
+    folder = runs / recipe.name
+    is_text = recipe.data == DATES
+    (fit_text if is_text else fit)(recipe.data, seeds=recipe.seeds, out=folder, **recipe.options)
+    evaluate(folder)
+    publish = publish_text_run if is_text else publish_run
+    console.print(f"published {publish(folder, recipe.name, models, recipe.description)}")
 
 
 @cli.command()

@@ -25,9 +25,8 @@ def card(manifest: Manifest) -> str:
 
 def index(models: Path) -> str:
     """The newest version of every model in a folder, with what matters most of its card, as a Markdown table."""
-    newest = [
-        max(folder.glob("*/" + MANIFEST_FILE), key=_version) for folder in sorted(models.iterdir()) if folder.is_dir()
-    ]
+    versions = [list(folder.glob("[0-9]*/" + MANIFEST_FILE)) for folder in sorted(models.iterdir())]
+    newest = [max(found, key=_version) for found in versions if found]
     header = [
         "| model | what it does | attention | takes | test part | plain LSTM | its weights, tested |",
         "|---|---|---|---|---|---|---|",

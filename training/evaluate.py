@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from service.explanations.faithfulness import Measured, summarize
 from service.manifest import Baseline, Faithfulness, Quality, Twin
-from training.data.batches import feed
+from training.data.batches import JUDGED, feed
 from training.data.datasets import Data
 from training.fit import Run
 from training.judging import baselines, explain, quality, sections
@@ -96,7 +96,7 @@ def judge_seeds(
 
 def predict(model: keras.Model, data: Data, variable_length: bool) -> Outputs:
     """The model's outputs for the test part, by name."""
-    outputs: Outputs = model.predict(feed(data.test, variable_length, 256)[0], batch_size=256, verbose=0)
+    outputs: Outputs = model.predict(feed(data.test, variable_length, JUDGED)[0], verbose=0)
     return outputs
 
 

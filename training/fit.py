@@ -21,12 +21,13 @@ from rich.console import Console
 
 from service.explanations import charts
 from service.manifest import Task
-from training.data.batches import feed
+from training.data.batches import JUDGED, feed
 from training.data.datasets import BUILT_IN, Data
 from training.data.stream import load_streamed, must_stream
 from training.data.tables import TableOptions, fingerprint, load_table
 from training.models import ModelConfig, Scaling, build
 from training.runs import (
+    BATCHES_AT_ONCE,
     CURVE_FILE,
     HISTORY_FILE,
     MODEL_FILE,
@@ -153,10 +154,11 @@ def fit_seed(
         loss=LOSSES[data.task],
         loss_weights=1 / scaling.target_variance,  # the loss of a standardized target, where it is a value
         metrics=["accuracy"] if data.labels else [],
+        steps_per_execution=BATCHES_AT_ONCE,
     )
     history = trained.fit(
         *feed(data.train, config.variable_length, settings.batch_size, seed),
-        validation_data=feed(data.validation, config.variable_length, settings.batch_size),
+        validation_data=feed(data.validation, config.variable_length, JUDGED),
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         shuffle=not data.train.on_disk,  # batches of a file are in an order that is by chance, and fast to read

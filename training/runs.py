@@ -1,5 +1,6 @@
 """A run folder: what stands where in it, how its progress is shown, and how its losses are drawn."""
 
+import itertools
 import math
 import re
 import shutil
@@ -10,12 +11,14 @@ from typing import Any, Self
 
 import keras
 from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.explanations import charts
 
 RUN_FILE, METRICS_FILE, REPORT_FILE, CURVE_FILE = "run.json", "metrics.json", "report.html", "learning-curve.svg"
 MODEL_FILE, HISTORY_FILE, SEARCH_FILE = "model.keras", "history.json", "search.json"
+BATCHES_AT_ONCE = 32  # in one call of TensorFlow: of small models, calls from Python take longer than the training
 
 
 class FitConfig(BaseModel):
@@ -71,14 +74,20 @@ def clear(folder: Path) -> None:
 
 @contextmanager
 def progress(title: str, epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A progress bar over epochs, with the latest losses beside it."""
+    """A progress bar over epochs, with the latest losses beside it; without a terminal, a line for every tenth."""
+    console = Console(markup=False, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[losses]}")) as bar:
+    losses = TextColumn("{task.fields[losses]}")
+    with Progress(*columns, losses, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=epochs, losses="")
+        done = itertools.count(1)
 
         def advance(logs: dict[str, float]) -> None:
-            losses = f"loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}"
-            bar.update(task, advance=1, losses=losses)
+            epoch = next(done)
+            said = f"loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}"
+            bar.update(task, advance=1, losses=said)
+            if bar.disable and epoch * 10 // epochs > (epoch - 1) * 10 // epochs:
+                console.print(f"{title}  epoch {epoch} of {epochs}  {said}")
 
         yield advance
 

@@ -81,7 +81,7 @@ def test_a_step_outside_the_sequence_is_refused(command, tmp_path):
 
 def test_an_example_that_is_not_one_is_refused(command, tmp_path):
     said = failed(command("examples", "italy", "--models", tmp_path, "--runs", tmp_path))
-    assert said.startswith("expected names out of planted-before, ")
+    assert said.startswith("expected names out of dates, ")
     assert said.endswith(", received italy")
     assert list(tmp_path.iterdir()) == []
 

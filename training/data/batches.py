@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from training.data.datasets import Dataset, forget
 
+JUDGED = 256  # sequences to a batch where nothing is learned from them
 BLOCK = 2_000_000  # bytes of sequences that are neighbours on disk, and stay so in every epoch
 MIXED = 16  # blocks from anywhere, whose sequences are mixed
 
@@ -17,11 +18,13 @@ def feed(split: Dataset, variable_length: bool, batch_size: int, seed: int | Non
     """The inputs and targets of a split, as `fit` and `predict` take them.
 
     Args:
-        batch_size: of sequences on disk; arrays are cut by Keras.
-        seed: of the order of sequences on disk, another one in each epoch; None: as they are.
+        batch_size: of what is streamed; arrays are cut by Keras.
+        seed: of the order of sequences on disk, another one in each epoch; None: as they are, and arrays in batches,
+            because what Keras makes of arrays takes longer to prepare, in every epoch, than small data to be judged.
     """
     if not split.on_disk:
-        return split.inputs(variable_length), split.targets
+        arrays = split.inputs(variable_length), split.targets
+        return arrays if seed is not None else (tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size), None)
     random = None if seed is None else np.random.default_rng(seed)
     block = max(1, BLOCK // split.sequences[0].nbytes)  # sequences
 

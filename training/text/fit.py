@@ -14,6 +14,7 @@ from service.explanations import charts
 from service.manifest import START, Vocabulary
 from training.data.tables import fingerprint
 from training.runs import (
+    BATCHES_AT_ONCE,
     CURVE_FILE,
     HISTORY_FILE,
     MODEL_FILE,
@@ -125,6 +126,7 @@ def fit_seed(
     model.compile(
         optimizer=optimizer(settings, len(data.train)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        steps_per_execution=BATCHES_AT_ONCE,
     )
     inputs, following, counts = arrays(data.train, vocabulary)
     history = model.fit(
