@@ -2,9 +2,9 @@
 
 Its keys, each beneath `attention:`
 
-    record:ID     an explanation, encoded; expires by itself
-    all, model:MODEL, version:VERSION:MODEL, label:LABEL
-                  sorted sets of entries, which are all that a list shows of an explanation
+    record:ID                     an explanation, encoded; expires by itself
+    entries:MODEL/VERSION/LABEL   a sorted set of entries, which are all that a list shows of an explanation; one for
+                                  each combination of filters, where those that do not filter are empty
 
 An entry is the 16 bytes of the id, then the rest as MessagePack. All entries have the score 0, and then Valkey sorts
 them by their bytes: by id, so by time. The scripts run in Valkey, each as one step that nothing comes in between.
@@ -36,19 +36,23 @@ CONNECT_S = 0.5
 COMMAND_S = 2.0  # until an answer: as long as a prediction waits, once, for a store that went away
 PAUSE_S = 0.5  # from one look at whether it is back to the next
 CONNECTIONS = 8
-PAGE = 1000  # entries of one answer, where a filter leaves out some
 CLOCKS_S = 1.0  # an id is made a moment before its explanation
 
 SETS = """
 local function sets(entry)
   local _, model, version, _, labels = unpack(cmsgpack.unpack(string.sub(entry, 17)))
-  local names = {'all', 'model:' .. model, 'version:' .. version .. ':' .. model}
-  for _, label in ipairs(labels) do names[#names + 1] = 'label:' .. label end
+  local names = {}
+  labels[#labels + 1] = ''
+  for _, label in ipairs(labels) do
+    for _, one in ipairs({model .. '/' .. version, model .. '/', '/' .. version, '/'}) do
+      names[#names + 1] = KEYS[1] .. 'entries:' .. one .. '/' .. label
+    end
+  end
   return names
 end
 local function record(entry) return KEYS[1] .. 'record:' .. string.sub(entry, 1, 16) end
 local function forget(entry)
-  for _, set in ipairs(sets(entry)) do redis.call('ZREM', KEYS[1] .. set, entry) end
+  for _, set in ipairs(sets(entry)) do redis.call('ZREM', set, entry) end
   return redis.call('UNLINK', record(entry))
 end
 """
@@ -58,16 +62,16 @@ KEEP = f"""{SETS}
 for i = 4, #ARGV, 2 do
   local ends = 1000 * (cmsgpack.unpack(string.sub(ARGV[i], 17))[1] + ARGV[2])
   redis.call('SET', record(ARGV[i]), ARGV[i + 1], 'PXAT', string.format('%.0f', ends))
-  for _, set in ipairs(sets(ARGV[i])) do redis.call('ZADD', KEYS[1] .. set, 0, ARGV[i]) end
+  for _, set in ipairs(sets(ARGV[i])) do redis.call('ZADD', set, 0, ARGV[i]) end
 end
-local all = KEYS[1] .. 'all'
+local all = KEYS[1] .. 'entries://'
 local over = math.max(redis.call('ZCARD', all) - ARGV[1], redis.call('ZLEXCOUNT', all, '-', '(' .. ARGV[3]))
 local gone = redis.call('ZPOPMIN', all, math.max(0, math.min(over, 1000 + #ARGV)))
 for i = 1, #gone, 2 do forget(gone[i]) end
 """
 # Argument: an id. Returns 1 if there was such an explanation.
 FORGET = rf"""{SETS}
-local entry = redis.call('ZRANGE', KEYS[1] .. 'all', '[' .. ARGV[1], '(' .. ARGV[1] .. '\255', 'BYLEX')[1]
+local entry = redis.call('ZRANGE', KEYS[1] .. 'entries://', '[' .. ARGV[1], '(' .. ARGV[1] .. '\255', 'BYLEX')[1]
 return entry and forget(entry) or 0
 """
 
@@ -130,20 +134,14 @@ class ValkeyStore:
         return explanation if explanation and explanation.created >= self._oldest() else None
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
-        """See `Store.latest`. Version or label and model together are looked for among all of the one."""
+        """See `Store.latest`."""
         since = max(self._oldest(), filter.since.timestamp() if filter.since else 0)
         least = b"[" + _least_id(since - CLOCKS_S)
         most = b"(" + UUID(filter.before).bytes if filter.before else b"+"
-        found: list[Entry] = []
-        size = limit
-        while True:
-            page = await self._ask(
-                self._client.zrange, PREFIX + _set(filter), most, least, desc=True, bylex=True, offset=0, num=size
-            )
-            found += [entry for entry in map(_entry, page) if entry.created >= since and _passes(entry, filter)]
-            if len(found) >= limit or len(page) < size:
-                return found[:limit]
-            most, size = b"(" + page[-1][:16], PAGE
+        found = await self._ask(
+            self._client.zrange, PREFIX + _set(filter), most, least, desc=True, bylex=True, offset=0, num=limit
+        )
+        return [entry for entry in map(_entry, found) if entry.created >= since]
 
     async def delete(self, id: str) -> bool:
         """See `Store.delete`."""
@@ -219,20 +217,9 @@ def _connect(url: str) -> Valkey:
 
 
 def _set(filter: Filter) -> bytes:
-    """The name, as `sets` in the script gives it, of the smallest set that has all that passes."""
-    if filter.model is not None and filter.version is not None:
-        return f"version:{filter.version}:{filter.model}".encode()
-    if filter.label is not None:
-        return f"label:{filter.label}".encode()
-    return b"all" if filter.model is None else f"model:{filter.model}".encode()
-
-
-def _passes(entry: Entry, filter: Filter) -> bool:
-    return (
-        filter.model in (None, entry.model)
-        and filter.version in (None, entry.version)
-        and (filter.label is None or filter.label in entry.labels)
-    )
+    """The name of the set of all that passes, as `sets` in the scripts makes it."""
+    version = "" if filter.version is None else filter.version
+    return f"entries:{filter.model or ''}/{version}/{filter.label or ''}".encode()
 
 
 def _entry(member: bytes) -> Entry:

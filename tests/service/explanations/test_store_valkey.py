@@ -53,7 +53,9 @@ def test_what_goes_leaves_nothing_behind(server):
             found = keys(client)
             assert len({key for key in found if key.startswith("record:")}) == 2
             assert {key for key in found if not key.startswith("record:")} == {
-                *("all", "model:m4", "model:m5", "version:1:m4", "version:1:m5", "label:l4", "label:l5")
+                *("entries://", "entries:/1/"),
+                *(f"entries:m{i}/{version}/{label}" for i in (4, 5) for version in (1, "") for label in (f"l{i}", "")),
+                *(f"entries:/{version}/l{i}" for i in (4, 5) for version in (1, "")),
             }
             for one in made:
                 await store.delete(one.id)
