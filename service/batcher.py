@@ -71,7 +71,7 @@ class Job(Generic[K, W, R]):
         done: called once with the results of the parts, in order, or with the error.
         deadline: by `time.monotonic`.
         background: runs when nothing else waits.
-        seconds: estimate of all its runs.
+        seconds: estimate of its share of all its runs.
         entered: when it was submitted, by `time.monotonic`.
     """
 
@@ -127,6 +127,7 @@ class Batcher(Generic[K, W, R]):
     Args:
         run: runs parts of the same key together and returns the result of each, or its error, in order.
         estimate: seconds that a run of so many sequences of so many steps takes.
+        share: seconds that a part adds to the run of others.
         limits: of what runs together.
         wait: seconds of work that may wait before a job is refused.
         observe: told of every run that starts: its key, its jobs, and when.
@@ -136,11 +137,19 @@ class Batcher(Generic[K, W, R]):
         self,
         run: Callable[[K, Sequence[W]], Sequence[R | Exception]],
         estimate: Callable[[K, int, int], float],
+        share: Callable[[K, int, int], float],
         limits: Limits,
         wait: float,
         observe: Callable[[K, Sequence[Job[K, W, R]], float], None] = lambda *_: None,
     ) -> None:
-        self._run, self._estimate, self._limits, self._wait, self._observe = run, estimate, limits, wait, observe
+        self._run, self._estimate, self._share, self._limits, self._wait, self._observe = (
+            run,
+            estimate,
+            share,
+            limits,
+            wait,
+            observe,
+        )
         self._waiting: tuple[dict[K, Queue[K, W, R]], ...] = ({}, {})  # interactive, background
         self._running: Sequence[Job[K, W, R]] = ()
         self._busy = self._scheduled = self._closed = False
@@ -171,7 +180,7 @@ class Batcher(Generic[K, W, R]):
             raise Stopped("the server is stopping")
         self.check(job.background)
         for part in job.parts:
-            job.seconds += self._estimate(job.key, part.count, part.time)
+            job.seconds += self._share(job.key, part.count, part.time)
         job.entered = monotonic()
         self._seconds[job.background] += job.seconds
         queues = self._waiting[job.background]

@@ -28,6 +28,10 @@ class Cost:
         """The estimate for one run."""
         return self.overhead + time * (self.per_time + count * self.per_step)
 
+    def share(self, count: int, time: int) -> float:
+        """What sequences add to a run of others."""
+        return time * count * self.per_step
+
 
 def measure(run: Callable[[int, int], object], short: int, long: int) -> Cost:
     """Measures `run(count, time)`, for which `short` and `long` are possible times; they may be the same."""

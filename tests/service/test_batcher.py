@@ -26,7 +26,9 @@ class Bench:
     def __init__(self, seconds=SHORT, count=100, values=1000, wait=100.0):
         self.runs = []  # (key, names, thread)
         self.held = {}
-        self.batcher = Batcher(self.run, lambda key, count, time: seconds, Limits(count, values), wait)
+        self.batcher = Batcher(
+            self.run, lambda key, count, time: seconds, lambda key, count, time: seconds, Limits(count, values), wait
+        )
 
     def run(self, key, parts):
         self.runs.append((key, [part.name for part in parts], threading.current_thread() is threading.main_thread()))
