@@ -27,7 +27,7 @@ def test_settings_do_not_change():
         Settings().port = 1
 
 
-@pytest.mark.parametrize("store", ["mysql:x", "sqlite:", ""])
+@pytest.mark.parametrize("store", ["mysql:x", "sqlite:", "valkey:", "valkey://", ""])
 def test_a_store_that_is_not_known_is_refused(store):
     with pytest.raises(ValidationError, match="pattern"):
         Settings(store=store)
