@@ -17,17 +17,18 @@ class ValkeyServer:
     """Keeps nothing on disk.
 
     Attributes:
+        port: of 127.0.0.1.
         url: as `--store` takes it.
     """
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
-        self.url = f"valkey://127.0.0.1:{self._port}/0"
+            self.port = free.getsockname()[1]
+        self.url = f"valkey://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Returns once it answers."""
-        options = {"port": self._port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "loglevel": "warning"}
+        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "loglevel": "warning"}
         command = [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
         self._process = subprocess.Popen([str(part) for part in command], cwd="/tmp", stdout=subprocess.DEVNULL)
         wait_until(self._answers)

@@ -1,7 +1,10 @@
 """What only Valkey can come across; see `test_stores.py` for the rest."""
 
 import asyncio
+import ssl
+import subprocess
 import time
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -159,3 +162,48 @@ def test_without_a_server_it_opens_all_the_same(server, caplog):
 def test_a_url_that_is_none_stops_the_start():
     with pytest.raises(StartupError, match="expected a store like valkey://host:6379/0, received no such URL"):
         ValkeyStore("valkey://host:port/0", 1, 1)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Of 127.0.0.1, signed by itself: its file and its key's."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=valkey"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    return certificate, key
+
+
+@asynccontextmanager
+async def tls_before(server, certificate):
+    """Has TLS end at a port of its own, before the server's; gives that port."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+
+    async def forward(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def connected(reader, writer):
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(forward(reader, to_writer), forward(to_reader, writer))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as front:
+        yield front.sockets[0].getsockname()[1]
+
+
+def test_over_tls_the_certificate_is_checked(server, certificate):
+    async def keep(trusted):
+        async with tls_before(server, certificate) as port:
+            store = ValkeyStore(f"valkeys://127.0.0.1:{port}/0{trusted}", 100, 100)
+            await store.open()
+            if store.trouble is None:
+                await store.put(fresh())
+            await store.close()
+        return store.trouble
+
+    assert asyncio.run(keep(f"?ssl_ca_certs={certificate[0]}")) is None
+    assert "certificate verify failed" in asyncio.run(keep(""))
+    with server.client() as client:
+        assert client.zcard("attention:entries://") == 1
