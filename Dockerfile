@@ -37,7 +37,8 @@ COPY service service
 # Settings are environment variables: ATTENTION_ and an option that --help lists.
 ENV ATTENTION_HOST=0.0.0.0 \
     ATTENTION_PORT=8000 \
-    ATTENTION_STORE=sqlite:/var/lib/attention-lstm/explanations.sqlite3
+    ATTENTION_STORE=sqlite:/var/lib/attention-lstm/explanations.sqlite3 \
+    ATTENTION_PINS=/var/lib/attention-lstm/pins.json
 EXPOSE 8000
 # Declared, so that `docker run --read-only` has somewhere to write.
 VOLUME /var/lib/attention-lstm

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,12 +51,12 @@ class Pins:
             raise PinsError(f"expected to write the pins to {self._path}, received: {error}") from error
 
     def _write(self, pins: dict[str, int]) -> None:
-        number, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
-        with os.fdopen(number, "w") as file:
+        beside = self._path.with_suffix(".writing")  # of this process alone: see `_alone`
+        with beside.open("w") as file:
             json.dump(pins, file)
             file.flush()
-            os.fsync(number)
-        os.replace(temporary, self._path)
+            os.fsync(file.fileno())
+        os.replace(beside, self._path)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

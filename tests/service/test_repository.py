@@ -3,6 +3,7 @@ import logging
 import shutil
 import weakref
 
+import numpy as np
 import pytest
 
 from service.errors import Invalid, NotFound, PinsError, StartupError
@@ -290,6 +291,24 @@ def test_lazy_models_are_loaded_when_they_are_asked_for_and_only_once(tmp_path):
 
     assert len(set(asyncio.run(story()))) == 1
     assert in_memory(repository) == ["mean/1"]
+
+
+def test_what_changes_while_it_is_loaded_is_loaded_again(tmp_path):
+    folder = write_model(tmp_path)
+    repository = open_repository(tmp_path, lazy=True)
+    new = write_model(tmp_path / "new", graph=mean_model(scale=3.0))
+
+    async def story():
+        asked = asyncio.create_task(repository.get("mean", None))
+        await asyncio.sleep(0.001)
+        shutil.rmtree(folder)
+        new.rename(folder)
+        await repository.look()
+        await asyncio.wait([asked])
+        return await repository.get("mean", None)
+
+    model = asyncio.run(story())
+    assert model.runtime.run(np.ones((1, 3, 2), np.float32), np.full(1, 3, np.int32)).prediction == 3
 
 
 def test_a_load_outlives_the_request_that_began_it(tmp_path):
