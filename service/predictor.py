@@ -15,6 +15,7 @@ from service import fast, inference, reading, wire
 from service.arrays import FloatArray
 from service.batcher import Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
 from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, Unavailable
+from service.examiner import Examiner, check_count, check_fast
 from service.explanations.record import Explanation
 from service.explanations.store import Store, StoreDown, StoreError
 from service.inference import Found, Inference, Key, Part
@@ -48,11 +49,12 @@ class Prediction:
         items: the sequences, `(time, feature)` or ids `(time,)` each.
     """
 
-    __slots__ = ("fields", "items", "job", "model", "texts")
+    __slots__ = ("examining", "fields", "items", "job", "model", "texts")
 
     def __init__(self, model: Model, fields: PredictRequest, items: Ragged, texts: list[str] | None = None) -> None:
         self.model, self.fields, self.items, self.texts = model, fields, items, texts
         self.job: Job[Key, Part, Found] | None = None
+        self.examining: asyncio.Task[None] | None = None
 
 
 class Predictor:
@@ -68,7 +70,7 @@ class Predictor:
         self._repository, self._store, self._settings, self._telemetry = repository, store, settings, telemetry
         self._limits = Limits(settings.max_batch, settings.max_batch_values)
         self.batcher: Batcher[Key, Part, Found] = Batcher(
-            Inference(telemetry).run, _estimate, self._limits, settings.max_wait, self._observe
+            Inference(telemetry).run, _seconds, _share, self._limits, settings.max_wait, self._observe
         )
         self.examiner = Examiner(repository, self.batcher, settings)
         telemetry.gauge("queue_length", "Requests that wait for their first run or their next.", self._queue_length)
@@ -139,7 +141,7 @@ class Predictor:
         if items is None:
             items = reading.read_sequences(_sequences(fields, request, body), model.manifest, *limits)
         if fields.faithfulness is not None:
-            check_fast(model.manifest, len(items))
+            check_count(len(items))
         return Prediction(model, fields, items)
 
     def submit(self, prediction: Prediction, done: Done) -> None:
@@ -179,6 +181,8 @@ class Predictor:
         """Drops the work of a request that nobody waits for any more."""
         if prediction.job is not None:
             self.batcher.cancel(prediction.job)
+        if prediction.examining is not None:
+            prediction.examining.cancel()
 
     def check(self) -> None:
         """Refuses a request before it is read.
@@ -194,28 +198,26 @@ class Predictor:
     def _ran(
         self, prediction: Prediction, parts: Sequence[Part], outcome: Sequence[Found] | Exception, done: Done
     ) -> None:
-        """Keeps the explanation, if that is wanted, and answers."""
+        """Tests and keeps the explanation, if that is wanted, and answers."""
         if isinstance(outcome, Exception):
             done(as_http(outcome))
             return
         explanation = _explain(prediction, inference.merge(parts, outcome))
         if prediction.fields.faithfulness is None:
-            self._keep(prediction, explanation, None, done)
-            return
+            self._keep(prediction, explanation, done)
+        else:
+            prediction.examining = asyncio.ensure_future(self._examine(prediction, explanation, done))
 
-        def examined(task: asyncio.Task[list[Fast]]) -> None:
-            error = task.exception()
-            if error is None:
-                self._keep(prediction, explanation, task.result(), done)
-            else:
-                done(as_http(error))
+    async def _examine(self, prediction: Prediction, explanation: Explanation, done: Done) -> None:
+        """Tests the weights before they are kept, and adds what was found to the answer."""
+        deadline = prediction.job.deadline if prediction.job else 0.0
+        try:
+            found = await self.examiner.examine_fast(prediction.model, explanation, deadline)
+            self._keep(prediction, explanation, lambda answer: done(wire.add_faithfulness(answer, found)))
+        except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
+            done(as_http(error))
 
-        examining = self.examiner.examine_fast(prediction.model, explanation, deadline)
-        asyncio.ensure_future(examining).add_done_callback(examined)
-
-    def _keep(
-        self, prediction: Prediction, explanation: Explanation, faithfulness: list[Fast] | None, done: Done
-    ) -> None:
+    def _keep(self, prediction: Prediction, explanation: Explanation, done: Done) -> None:
         """Keeps the explanation, if that is wanted, and answers."""
         if self._store is None or not prediction.fields.store:
             done(wire.write_answer(explanation, prediction.fields, None, None))
@@ -260,8 +262,12 @@ def _sequences(fields: PredictRequest, request: fast.FastRequest | None, body: b
     return fields.sequences if request is None else reading.read_request(body).sequences
 
 
-def _estimate(key: Key, count: int, time: int) -> float:
+def _seconds(key: Key, count: int, time: int) -> float:
     return key.model.cost.seconds(count, time)
+
+
+def _share(key: Key, count: int, time: int) -> float:
+    return key.model.cost.share(count, time)
 
 
 def _explain(prediction: Prediction, found: Found) -> Explanation:
@@ -294,6 +300,8 @@ def name_labels(predictions: FloatArray, manifest: Manifest) -> list[str] | None
 
 
 def _check_options(request: PredictRequest, manifest: Manifest) -> None:
+    if request.faithfulness is not None:
+        check_fast(manifest)
     per_feature = manifest.attention is not None and "feature" in manifest.attention.axes
     if request.attention == "per_feature" and not per_feature:
         expected = f'"per_step", because {manifest.name} has no attention vector per feature'

@@ -57,8 +57,8 @@ class PredictRequest(BaseModel):
     )
     faithfulness: Literal["fast"] | None = Field(
         default=None,
-        description="fast: also run the model without some steps, and say what the weights do better than chance; of at "
-        "most 16 sequences. The whole test is GET /attention/{id}/faithfulness",
+        description="fast: also run the model without some steps, and say what the weights do better than chance; of "
+        "16 sequences at most. The whole test is GET /attention/{id}/faithfulness",
     )
 
 
@@ -83,11 +83,10 @@ class UnknownCharacter(BaseModel):
 class FastFaithfulness(BaseModel):
     """What the weights of a sequence do better than chance: the cheap part of the test, which allows no verdict."""
 
-    comprehensiveness: float = Field(description="drop of the prediction without the heaviest steps; see Faithfulness")
+    comprehensiveness: float = Field(description="drop of the prediction without the heaviest steps")
     random_comprehensiveness: float = Field(description="without as many steps at random")
     sufficiency: float = Field(description="drop of the prediction with the heaviest steps alone")
     random_sufficiency: float = Field(description="with as many steps at random alone")
-    concentration: float | None = Field(description="see SequenceExplanation")
 
 
 class PredictResponse(BaseModel):
@@ -299,7 +298,7 @@ class FaithfulnessResponse(BaseModel):
     sequence: int
     verdict: Verdict = Field(
         description="supported: without the heaviest steps the prediction drops more than without random ones, clearly "
-        "(by two standard errors of the draws), by 0.05 or more, and by half as much as occlusion finds, or more. weak: "
+        "(by two standard errors of the draws), by 0.05 or more, and by half as much as occlusion finds or more. weak: "
         "clearly more, but not by as much; or the weights are nearly uniform. no better than random: not clearly more"
     )
     reason: str = Field(description="the verdict in a sentence, with its numbers")

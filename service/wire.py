@@ -6,6 +6,8 @@ import numpy as np
 import orjson
 
 from service.arrays import FloatArray
+from service.errors import HttpError
+from service.explanations.faithfulness import Fast
 from service.explanations.measures import top_steps
 from service.explanations.record import Explanation, Ragged, steps
 from service.schemas import PredictRequest
@@ -35,6 +37,13 @@ def write_answer(explanation: Explanation, request: PredictRequest, id: str | No
     if store_error is not None:
         answer["store_error"] = store_error
     return dump(answer)
+
+
+def add_faithfulness(answer: bytes | HttpError, found: list[Fast]) -> bytes | HttpError:
+    """The answer with what was found of each sequence as its last field; see `FastFaithfulness`."""
+    if isinstance(answer, HttpError):
+        return answer
+    return answer[:-1] + b',"faithfulness":' + dump(found) + b"}"
 
 
 def dump(content: Any) -> bytes:

@@ -19,6 +19,7 @@ LAYERS = [
     ["service.app"],
     ["service.routes", "service.docs", "service.lane"],
     ["service.predictor", "service.watcher"],
+    ["service.examiner"],
     ["service.inference"],
     ["service.wire", "service.reading", "service.fast", "service.explanations", "service.repository"],
     ["service.pins", "service.routing"],

@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 import vl_convert
+from numpy.typing import NDArray
 
+from service.arrays import FloatArray
+from service.explanations.faithfulness import EFFECT
 from service.explanations.measures import top_steps
 from service.explanations.record import Explanation, steps
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDTH = 640
 INK, FAINT = "#1f2933", "#7b8794"
+FIRST, SECOND = "#1c64f2", "#d9730d"  # told apart without red and green
+CHANGE = "change without"  # title of the axis
 CONFIG: dict[str, Any] = {
     "background": "white",
     "font": "sans-serif",
@@ -42,21 +47,14 @@ def explanation_chart(explanation: Explanation, index: int) -> dict[str, Any]:
         return matrix_chart(explanation, index)
     attention = None if explanation.attention is None else explanation.attention[index]
     sequence = explanation.sequences[index]
-    lines = [
-        {"step": step, "feature": feature, "value": float(sequence[step, column])}
-        for column, feature in enumerate(explanation.features)
-        for step in range(len(sequence))
-    ]
+    lines = _values(explanation, index)
     title = {"text": _title(explanation, index), "subtitle": "this model has no attention"}
     if attention is None:
         return _chart(title, [_lines_panel(lines, marked=[])], len(sequence))
     weights = steps(attention)
     top = top_steps(weights, min(TOP, len(weights)))
     title["subtitle"] = "most weight on step " + ", ".join(f"{step} ({weight:.0%})" for step, weight in top)
-    bars = [
-        {"step": step, "weight": float(weight), "top": step in dict(top), "text": f"{weight:.0%}"}
-        for step, weight in enumerate(weights)
-    ]
+    bars = _weights(weights)
     cells = [
         {"step": step, "feature": feature, "weight": float(attention[step, column])}
         for column, feature in enumerate(explanation.features)
@@ -65,6 +63,43 @@ def explanation_chart(explanation: Explanation, index: int) -> dict[str, Any]:
     ] or [{"step": bar["step"], "feature": "weight", "weight": bar["weight"]} for bar in bars]
     panels = [_lines_panel(lines, [step for step, _ in top]), _heat_panel(cells), _bars_panel(bars)]
     return _chart(title, panels, len(sequence))
+
+
+def occlusion_chart(explanation: Explanation, index: int, changes: NDArray[np.float64]) -> dict[str, Any]:
+    """One sequence of numbers as in `explanation_chart`, with what leaving out each step changes in place of weights.
+
+    Args:
+        changes: `(time,)`.
+    """
+    bars = _changes(changes)
+    top = sorted((bar for bar in bars if bar["top"]), key=lambda bar: -float(bar["weight"]))
+    cells = [{"step": bar["step"], "feature": "change", "weight": bar["weight"]} for bar in bars]
+    subtitle = "changes most without step " + ", ".join(f"{bar['step']} ({bar['text']})" for bar in top)
+    panels = [
+        _lines_panel(_values(explanation, index), [bar["step"] for bar in top]),
+        _heat_panel(cells, SECOND),
+        _bars_panel(bars, CHANGE, SECOND),
+    ]
+    return _chart({"text": _title(explanation, index), "subtitle": subtitle}, panels, len(changes))
+
+
+def faithfulness_chart(
+    explanation: Explanation, index: int, weights: FloatArray, changes: NDArray[np.float64], subtitle: str
+) -> dict[str, Any]:
+    """One sequence, its weights and what leaving out each step changes, one above the other on the same axis.
+
+    Args:
+        weights: `(time,)`.
+        changes: `(time,)`.
+        subtitle: what was found.
+    """
+    bars = _weights(weights)
+    panels = [
+        _lines_panel(_values(explanation, index), [bar["step"] for bar in bars if bar["top"]]),
+        _bars_panel(bars),
+        _bars_panel(_changes(changes), CHANGE, SECOND),
+    ]
+    return _chart({"text": _title(explanation, index), "subtitle": subtitle}, panels, len(changes))
 
 
 def matrix_chart(explanation: Explanation, index: int) -> dict[str, Any]:
@@ -101,6 +136,36 @@ def matrix_chart(explanation: Explanation, index: int) -> dict[str, Any]:
         "mark": {"type": "rect", "stroke": "white"},
         "encoding": encoding,
     }
+
+
+def _values(explanation: Explanation, index: int) -> list[dict[str, Any]]:
+    """The points of the lines."""
+    if explanation.sequences is None:
+        return []
+    sequence = explanation.sequences[index]
+    return [
+        {"step": step, "feature": feature, "value": float(sequence[step, column])}
+        for column, feature in enumerate(explanation.features)
+        for step in range(len(sequence))
+    ]
+
+
+def _weights(weights: FloatArray) -> list[dict[str, Any]]:
+    """Bars of `(time,)` weights."""
+    return _bars(weights, ".0%")
+
+
+def _changes(changes: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Bars of `(time,)` changes."""
+    return _bars(changes, ".2f")
+
+
+def _bars(sizes: NDArray[np.floating], format: str) -> list[dict[str, Any]]:
+    top = [step for step, _ in top_steps(sizes, TOP)]
+    return [
+        {"step": step, "weight": float(size), "top": step in top, "text": f"{size:{format}}"}
+        for step, size in enumerate(sizes)
+    ]
 
 
 def _characters(field: str, text: str, side: str) -> dict[str, Any]:
@@ -181,7 +246,7 @@ def _lines_panel(values: list[dict[str, Any]], marked: list[int]) -> dict[str, A
     return {"height": 180, "layer": [rules, lines]}
 
 
-def _heat_panel(values: list[dict[str, Any]]) -> dict[str, Any]:
+def _heat_panel(values: list[dict[str, Any]], color: str = FIRST) -> dict[str, Any]:
     rows = len({value["feature"] for value in values})
     rect = {
         "data": {"values": [{**value, "end": value["step"] + 0.5, "step": value["step"] - 0.5} for value in values]},
@@ -192,7 +257,7 @@ def _heat_panel(values: list[dict[str, Any]]) -> dict[str, Any]:
             "color": {
                 "field": "weight",
                 "type": "quantitative",
-                "scale": {"range": ["#f0f4f8", "#1c64f2"], "domainMin": 0},
+                "scale": {"range": ["#f0f4f8", color], "domainMin": 0, "interpolate": "rgb"},
                 "legend": None,
             },
         },
@@ -200,8 +265,11 @@ def _heat_panel(values: list[dict[str, Any]]) -> dict[str, Any]:
     return {"height": max(18, 12 * rows), "layer": [rect]}
 
 
-def _bars_panel(values: list[dict[str, Any]]) -> dict[str, Any]:
-    y = {"field": "weight", "type": "quantitative", "title": "weight", "axis": {"format": ".0%", "tickCount": 3}}
+def _bars_panel(values: list[dict[str, Any]], title: str = "weight", color: str = FIRST) -> dict[str, Any]:
+    axis = {"tickCount": 3, "format": ".0%"}
+    y: dict[str, Any] = {"field": "weight", "type": "quantitative", "title": title, "axis": axis}
+    if title == CHANGE:  # what is no effect at all is not to look like one
+        y |= {"axis": {"tickCount": 3}, "scale": {"domain": [0, max(EFFECT, *(value["weight"] for value in values))]}}
     bars = {
         "data": {"values": [{**value, "end": value["step"] + 0.4, "step": value["step"] - 0.4} for value in values]},
         "mark": {"type": "bar"},
@@ -209,7 +277,7 @@ def _bars_panel(values: list[dict[str, Any]]) -> dict[str, Any]:
             "x2": {"field": "end"},
             "y": y,
             "y2": {"datum": 0},
-            "color": {"condition": {"test": "datum.top", "value": "#1c64f2"}, "value": "#b6c6d8"},
+            "color": {"condition": {"test": "datum.top", "value": color}, "value": "#b6c6d8"},
         },
     }
     names = {

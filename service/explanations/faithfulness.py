@@ -26,6 +26,7 @@ from service.manifest import Deletion, Faithfulness, Task, Verdict
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)
 DRAWS = 10
 FAST_DRAWS = 3
+RUNS = 2 * (2 + DRAWS) * len(SHARES)  # of a test at most, beside those of each step alone
 EFFECT = 0.05  # a smaller drop in probability is not worth a claim
 SHARE_OF_OCCLUSION = 0.5  # weights that find less of what occlusion finds are not called supported
 UNIFORM = 0.05  # with no more of the weight to move until all are equal, the order of the steps is no claim
@@ -192,6 +193,11 @@ def fast_test(weights: FloatArray, task: Task, *, unit: float = 1.0, seed: int =
     return Fast(*(float(rows.mean()) for rows in (without[0], without[1:], alone[0], alone[1:])))
 
 
+def step_counts(time: int) -> list[int]:
+    """How many steps each of the shares is, of a sequence of so many."""
+    return [math.ceil(share * time) for share in SHARES]
+
+
 def _shares(
     orders: list[NDArray[np.intp]], task: Task, unit: float, seed: int, draws: int
 ) -> Test[NDArray[np.float64]]:
@@ -201,7 +207,7 @@ def _shares(
     time = len(orders[0])
     random = np.random.default_rng(seed)
     orders = orders + [random.permutation(time) for _ in range(draws)]
-    counts = [math.ceil(share * time) for share in SHARES]
+    counts = step_counts(time)
     different = sorted(set(counts))  # of a short sequence, several shares are the same number of steps
     places = np.argsort(orders, axis=1)  # of each step in each order
     first = (places[:, None, :] < np.array(different)[:, None]).reshape(-1, time)

@@ -1,13 +1,17 @@
 """What is measured on weights alone: the steps that weigh most, and how far the weights are from all the same."""
 
 import math
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.arrays import FloatArray
 
+F = TypeVar("F", bound=np.floating)
 
-def top_steps(weights: FloatArray, count: int) -> list[tuple[int, np.float32]]:
+
+def top_steps(weights: NDArray[F], count: int) -> list[tuple[int, F]]:
     """The `count` steps of largest weight, heaviest first, the earlier step first among equals.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import anyio.to_thread
@@ -15,6 +15,7 @@ from service.explanations.measures import concentration
 from service.explanations.record import Explanation, steps
 from service.explanations.store import Filter, Store, StoreError
 from service.routes import problems
+from service.routes.examining import ExaminerDep, ask
 from service.schemas import ExplanationEntry, ExplanationList, ExplanationResponse
 
 router = APIRouter(tags=["attention"])
@@ -44,6 +45,10 @@ def get_store(request: Request) -> Store:
 StoreDep = Annotated[Store, Depends(get_store)]
 Id = Annotated[str, Path(description="the `id` of a POST /predict answer")]
 Sequence = Annotated[int, Query(ge=0, description="which sequence of the request a picture shows")]
+Method = Annotated[
+    Literal["attention", "occlusion"],
+    Query(description="what a picture shows: the weights, or what leaving out each step changes"),
+]
 
 
 @router.get(
@@ -87,16 +92,21 @@ async def list_explanations(
     "/attention/{id}.svg",
     summary="One explanation as a picture",
     response_class=SVGResponse,
-    responses=problems(404, 422, 503),
+    responses=problems(404, 422, 429, 503, 504),
 )
-async def draw_explanation(id: Id, store: StoreDep, sequence: Sequence = 0) -> Response:
-    """One sequence drawn over time: its values, the weights as a heat band and as bars, the top steps marked."""
-    explanation = await _find(store, id)
-    if sequence >= len(explanation):
-        raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
-    if not explanation.has_inputs:
-        raise NotFound(f"expected an explanation whose inputs are kept, for there is nothing to draw; {NO_INPUTS}")
-    chart = charts.explanation_chart(explanation, sequence)
+async def draw_explanation(
+    id: Id, store: StoreDep, examiner: ExaminerDep, sequence: Sequence = 0, method: Method = "attention"
+) -> Response:
+    """One sequence drawn over time: its values, the weights as a heat band and as bars, the top steps marked.
+
+    With `method=occlusion`, what leaving out each step changes instead of the weights.
+    """
+    explanation = await find_sequence(store, id, sequence)
+    if method == "occlusion":
+        occluded = await ask(examiner.occlude(explanation, sequence, None))
+        chart = charts.occlusion_chart(explanation, sequence, occluded.importance)
+    else:
+        chart = charts.explanation_chart(explanation, sequence)
     return SVGResponse(await anyio.to_thread.run_sync(charts.svg, chart))
 
 
@@ -107,14 +117,19 @@ async def draw_explanation(id: Id, store: StoreDep, sequence: Sequence = 0) -> R
     responses={200: {"content": {SVGResponse.media_type: {}}}, **problems(404, 422, 503)},
 )
 async def get_explanation(
-    id: Id, store: StoreDep, sequence: Sequence = 0, accept: Annotated[str, Header(include_in_schema=False)] = "*/*"
+    id: Id,
+    store: StoreDep,
+    examiner: ExaminerDep,
+    sequence: Sequence = 0,
+    method: Method = "attention",
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> Response:
     """The sequences received, what was predicted, the weights, and the steps that weigh most with their values.
 
     With `Accept: image/svg+xml`, or under `/attention/{id}.svg`, one sequence as a picture.
     """
     if SVGResponse.media_type in [range.partition(";")[0].strip() for range in accept.split(",")]:
-        return await draw_explanation(id, store, sequence)
+        return await draw_explanation(id, store, examiner, sequence, method)
     return Response(wire.dump(_describe(await _find(store, id))), media_type="application/json")
 
 
@@ -129,6 +144,21 @@ async def _find(store: Store, id: str) -> Explanation:
     explanation = await _ask(store.get(id))
     if explanation is None:
         raise _not_found(id)
+    return explanation
+
+
+async def find_sequence(store: Store, id: str, sequence: int) -> Explanation:
+    """An explanation that has this sequence, and its inputs.
+
+    Raises:
+        NotFound: there is none, or it has not.
+        Unavailable: the store failed.
+    """
+    explanation = await _find(store, id)
+    if sequence >= len(explanation):
+        raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
+    if not explanation.has_inputs:
+        raise NotFound(f"expected an explanation whose inputs are kept, to draw or test it; {NO_INPUTS}")
     return explanation
 
 

@@ -39,6 +39,34 @@ def mean_model(attention=None, features=2, scale=1.0, time="time"):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
 
 
+def misleading_model(attention=True):
+    """prediction: the mean over two features of step 7 of 10. attention: falls from the first step to the last but that
+    of step 7, which has none.
+    """
+    weights = np.linspace(0.2, 0.02, 10, dtype=np.float32)
+    weights[7] = 0
+    constants = {"step": np.int64(7), "zero": np.float32(0), "weights": weights / weights.sum(), "last": np.array([2])}
+    constants["one"] = np.array([1])
+    nodes = [
+        helper.make_node("ReduceMean", ["sequences", "last"], ["means"], keepdims=0),
+        helper.make_node("Gather", ["means", "step"], ["value"], axis=1),
+        helper.make_node("Unsqueeze", ["value", "one"], ["prediction"]),
+        helper.make_node("Mul", ["means", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "weights"], ["attention"]),
+    ]
+    outputs = [helper.make_tensor_value_info("prediction", FLOAT, ["batch", 1])]
+    if attention:
+        outputs.append(helper.make_tensor_value_info("attention", FLOAT, ["batch", 10]))
+    graph = helper.make_graph(
+        nodes if attention else nodes[:3],
+        "misleading",
+        [helper.make_tensor_value_info("sequences", FLOAT, ["batch", 10, 2])],
+        outputs,
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+
+
 def failing_model(features=2):
     """Fails to run where the sum over time and features is 100 or more; else predicts 0."""
     constants = {"axes": np.array([1, 2]), "table": np.zeros((100, 1), np.float32)}

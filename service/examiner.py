@@ -1,0 +1,274 @@
+"""Explanations put to the test: their model is run again without some of the steps, behind all that waits.
+
+See `explanations/faithfulness.py` for what is measured. Here it is run: in runs so short that a prediction which comes
+meanwhile does not wait for long, and once for each question, since the answer does not change.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.arrays import FloatArray
+from service.batcher import BACKGROUND_S, Batcher, Job
+from service.errors import Fault, Invalid
+from service.explanations import faithfulness
+from service.explanations.faithfulness import Fast, Measured, Removed, Test
+from service.explanations.record import Explanation, Ragged, steps
+from service.inference import Found, Key, Part
+from service.loading import Model
+from service.manifest import Manifest, Verdict
+from service.repository import Repository
+from service.schemas import Baseline
+from service.settings import Settings
+
+KEPT = 256  # answers; the least recently asked for goes first
+STEPS_RUN = 2_000_000  # steps that a model is run over for one test, about: half a second to some seconds
+WINDOWS = 20  # steps or windows of steps that are left out one by one, at least
+SEQUENCES = 16  # of a request that asks for the cheap part of the test
+SEED = 0  # of the random steps
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a removed step holds, and what changes are counted in.
+
+    Attributes:
+        values: `(feature,)`, None for the last value that is kept.
+        unit: of a regression's or forecast's changes; None where the model does not say.
+    """
+
+    baseline: Baseline
+    values: FloatArray | None
+    unit: float | None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One sequence of an explanation, tested."""
+
+    setup: Setup
+    measured: Measured
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Occluded:
+    """What leaving out each step alone changes, `(time,)`, `width` neighbours together."""
+
+    setup: Setup
+    importance: NDArray[np.float64]
+    width: int
+
+
+class Examiner:
+    """Tests explanations, each question once: what was found is kept in memory, the latest `KEPT`.
+
+    Args:
+        batcher: of the predictions.
+        settings: its deadline, and its limits on a run.
+    """
+
+    def __init__(self, repository: Repository, batcher: Batcher[Key, Part, Found], settings: Settings) -> None:
+        self._repository, self._batcher, self._settings = repository, batcher, settings
+        self._known: OrderedDict[tuple[str, str, int, Baseline | None], asyncio.Task[Any]] = OrderedDict()
+
+    async def examine(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Examined:
+        """Tests the weights of one sequence.
+
+        Args:
+            baseline: None for what says least to the model: its training mean, or the mean of the sequence.
+
+        Raises:
+            Invalid: it cannot be tested, or not with this baseline; says why.
+            NotFound: its model is not served any more.
+            Full: too much waits.
+            DeadlineExceeded: it was not finished in time.
+            Stopped: the server is stopping.
+        """
+        if explanation.attention is None:
+            raise _untestable("weights", "one of a model without attention")
+        return await self._once(("test", explanation.id, index, baseline), self._examine(explanation, index, baseline))
+
+    async def occlude(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Occluded:
+        """What leaving out each step alone changes, of models without attention as well. Raises: see `examine`."""
+        return await self._once(
+            ("occlude", explanation.id, index, baseline), self._occlude(explanation, index, baseline)
+        )
+
+    async def examine_fast(self, model: Model, explanation: Explanation, deadline: float) -> list[Fast]:
+        """The cheap part of the test, of every sequence of an answer that is not kept yet.
+
+        Args:
+            deadline: by `time.monotonic`.
+
+        Raises:
+            Full, DeadlineExceeded, Stopped: see `examine`.
+        """
+        found = []
+        for sequence, attention in zip(_sequences(explanation), explanation.attention or [], strict=True):
+            weights, setup = steps(attention), prepare(model.manifest, sequence, None)
+            test = faithfulness.fast_test(weights, model.manifest.task, unit=setup.unit or 1.0, seed=SEED)
+            found.append(await self._conduct(test, model, sequence, setup, deadline))
+        return found
+
+    async def _once(self, question: tuple[str, str, int, Baseline | None], answering: Coroutine[Any, Any, R]) -> R:
+        """The answer to the question, which all who ask it wait for together."""
+        task = self._known.get(question)
+        if task is None:
+            task = self._known[question] = asyncio.create_task(answering)
+            task.add_done_callback(lambda task: self._forget_failed(question, task))
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        else:
+            answering.close()
+        self._known.move_to_end(question)
+        found: R = await asyncio.shield(task)
+        return found
+
+    def _forget_failed(self, question: tuple[str, str, int, Baseline | None], task: asyncio.Task[Any]) -> None:
+        if (task.cancelled() or task.exception() is not None) and self._known.get(question) is task:
+            del self._known[question]
+
+    async def _examine(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Examined:
+        deadline = time.monotonic() + self._settings.deadline
+        sequence, weights = _sequences(explanation)[index], steps((explanation.attention or [])[index])
+        model = await self._repository.get(explanation.model, explanation.version)
+        setup, task = prepare(model.manifest, sequence, baseline), model.manifest.task
+        width = _width(len(sequence))
+        test = faithfulness.full_test(weights, task, unit=setup.unit or 1.0, seed=SEED, width=width)
+        measured = await self._conduct(test, model, sequence, setup, deadline)
+        least = faithfulness.EFFECT if setup.unit else 0.0
+        return Examined(setup, measured, faithfulness.judge_one(measured, least))
+
+    async def _occlude(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Occluded:
+        deadline = time.monotonic() + self._settings.deadline
+        sequence = _sequences(explanation)[index]
+        model = await self._repository.get(explanation.model, explanation.version)
+        setup, width = prepare(model.manifest, sequence, baseline), _width(len(sequence))
+        test = faithfulness.occlusion_test(len(sequence), model.manifest.task, unit=setup.unit or 1.0, width=width)
+        return Occluded(setup, await self._conduct(test, model, sequence, setup, deadline), width)
+
+    async def _conduct(self, test: Test[R], model: Model, sequence: FloatArray, setup: Setup, deadline: float) -> R:
+        """Runs a test to its end."""
+        removed = next(test)
+        while True:
+            predictions = await self._predict(model, sequence, removed, setup, deadline)
+            try:
+                removed = test.send(predictions)
+            except StopIteration as end:
+                found: R = end.value
+                return found
+
+    async def _predict(
+        self, model: Model, sequence: FloatArray, removed: Removed, setup: Setup, deadline: float
+    ) -> FloatArray:
+        """Predictions for the sequence without these steps, `(batch, output)`."""
+        count = self._at_once(model, *sequence.shape)
+        found = []
+        for start in range(0, len(removed), count):
+            perturbed = faithfulness.perturb(sequence, removed[start : start + count], setup.values)
+            found.append(await self._run(model, perturbed, deadline))
+        return np.concatenate(found)
+
+    async def _run(self, model: Model, sequences: FloatArray, deadline: float) -> FloatArray:
+        """Predictions for `(batch, time, feature)`, in one run, when nothing else waits."""
+        count, length, features = sequences.shape
+        lengths = np.full(count, length, np.int32)
+        items = Ragged(sequences.reshape(-1, features), lengths, time=length)
+        answer: asyncio.Future[FloatArray] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Any) -> None:
+            if isinstance(outcome, Exception):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome[0].predictions)
+
+        part = Part(items, None, count, model.runtime.time or length, features)
+        job = Job[Key, Part, Found](Key(model), [part], done, deadline, background=True)
+        self._batcher.submit(job)
+        try:
+            return await answer
+        finally:
+            self._batcher.cancel(job)  # if nobody waits for it any more
+
+    def _at_once(self, model: Model, length: int, features: int) -> int:
+        """Sequences of a run that takes no longer than background work may, by estimate."""
+        settings, cost, length = self._settings, model.cost, model.runtime.time or length
+        most = min(settings.max_batch, settings.max_batch_values // (length * features))
+        each = length * cost.per_step
+        return max(1, min(most, int((BACKGROUND_S - cost.seconds(0, length)) / each) if each else most))
+
+
+def prepare(manifest: Manifest, sequence: FloatArray, baseline: Baseline | None) -> Setup:
+    """What a removed step of this sequence holds.
+
+    Args:
+        sequence: `(time, feature)`.
+        baseline: None for what says least to the model.
+
+    Raises:
+        Invalid: the model does not say its training means.
+    """
+    training = manifest.training
+    means = training.feature_means if training else None
+    baseline = baseline or ("sequence" if means is None else "mean")
+    probabilities = manifest.task in ("binary", "multiclass")
+    unit = 1.0 if probabilities else training.target_std if training else None
+    if baseline == "last":
+        return Setup(baseline, None, unit)
+    if baseline == "mean":
+        if means is None:
+            expected = f"sequence, last or zero, because {manifest.name} declares no training means"
+            raise Invalid([Fault(pointer="the query parameter baseline", expected=expected, received="mean")])
+        return Setup(baseline, np.array(means, np.float32), unit)
+    values = sequence.mean(axis=0) if baseline == "sequence" else np.zeros(sequence.shape[1], np.float32)
+    return Setup(baseline, values, unit)
+
+
+def check_fast(manifest: Manifest) -> None:
+    """Refuses the cheap part of the test of a model that cannot be tested.
+
+    Raises:
+        Invalid: says why.
+    """
+    if manifest.attention is None or manifest.vocabulary is not None:
+        what = "has no attention" if manifest.attention is None else "writes text"
+        expected = f"no test, because {manifest.name} {what}"
+        raise Invalid([Fault(pointer="/faithfulness", expected=expected, received='"fast"')])
+
+
+def check_count(count: int) -> None:
+    """Refuses the cheap part of the test of more than a few sequences.
+
+    Raises:
+        Invalid: says how many may be tested.
+    """
+    if count > SEQUENCES:
+        expected = f"at most {SEQUENCES} sequences with a test of their weights"
+        raise Invalid([Fault(pointer="/sequences", expected=expected, received=str(count))])
+
+
+def _sequences(explanation: Explanation) -> Ragged:
+    if explanation.answers is not None:
+        raise _untestable("numbers", "one of text, which cannot be tested yet")
+    if explanation.sequences is None:
+        raise _untestable("its sequences", "one whose sequences were not kept")
+    return explanation.sequences
+
+
+def _untestable(expected: str, received: str) -> Invalid:
+    expected = f"an explanation that has {expected}"
+    return Invalid([Fault(pointer="the path parameter id", expected=expected, received=received)])
+
+
+def _width(length: int) -> int:
+    """Steps left out together so that a test of a sequence of this length stays within `STEPS_RUN`."""
+    runs = max(WINDOWS, STEPS_RUN // length - faithfulness.RUNS)
+    return -(-length // runs)

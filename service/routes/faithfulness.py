@@ -1,0 +1,136 @@
+"""GET /attention/{id}/faithfulness as JSON and as a picture."""
+
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Response
+
+from service import wire
+from service.examiner import SEED, Examined
+from service.explanations import charts
+from service.explanations.faithfulness import DRAWS, EFFECT, SHARES, UNIFORM, Drops, Measured, step_counts
+from service.explanations.measures import concentration, distance_from_uniform, top_steps
+from service.explanations.record import Explanation
+from service.routes import problems
+from service.routes.attention import Id, Sequence, StoreDep, SVGResponse, find_sequence
+from service.routes.examining import ExaminerDep, Held, ask
+from service.schemas import FaithfulnessResponse
+
+router = APIRouter(tags=["attention"])
+TOP_STEPS = 3
+
+
+@router.get(
+    "/attention/{id}/faithfulness",
+    summary="May the weights of an explanation be believed",
+    response_model=FaithfulnessResponse,
+    responses=problems(404, 422, 429, 503, 504),
+)
+async def examine_explanation(
+    id: Id, store: StoreDep, examiner: ExaminerDep, sequence: Sequence = 0, baseline: Held = None
+) -> Response:
+    """Runs the model again without the steps that weigh most, with them alone, without as many at random, and without
+    each step alone; and says whether the weights do better than chance.
+
+    It takes some hundred runs of the model, behind all predictions that wait, and is done once: asked again, the answer
+    is the same, from memory. Where a sequence is long (above about 1,300 steps), neighbours are left out together.
+    """
+    explanation = await find_sequence(store, id, sequence)
+    examined = await ask(examiner.examine(explanation, sequence, baseline))
+    return Response(wire.dump(_describe(explanation, sequence, examined)), media_type="application/json")
+
+
+@router.get(
+    "/attention/{id}/faithfulness.svg",
+    summary="The test of an explanation as a picture",
+    response_class=SVGResponse,
+    responses=problems(404, 422, 429, 503, 504),
+)
+async def draw_test(
+    id: Id, store: StoreDep, examiner: ExaminerDep, sequence: Sequence = 0, baseline: Held = None
+) -> Response:
+    """The weights of a sequence, and what leaving out each step changes, on one time axis."""
+    explanation = await find_sequence(store, id, sequence)
+    examined = await ask(examiner.examine(explanation, sequence, baseline))
+    found = examined.measured
+    subtitle = f"{examined.verdict}: {_reason(examined)}"
+    chart = charts.faithfulness_chart(explanation, sequence, found.weights, found.importance, subtitle)
+    return SVGResponse(await anyio.to_thread.run_sync(charts.svg, chart))
+
+
+def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[str, Any]:
+    """See `FaithfulnessResponse`."""
+    found, setup = examined.measured, examined.setup
+    values = None if setup.values is None else dict(zip(explanation.features, setup.values.tolist(), strict=True))
+    counts = step_counts(len(found.weights))
+    return {
+        "id": explanation.id,
+        "model": explanation.model,
+        "version": explanation.version,
+        "sequence": index,
+        "verdict": examined.verdict,
+        "reason": _reason(examined),
+        "comprehensiveness": _means(found.without),
+        "sufficiency": _means(found.alone),
+        "shares": [
+            {"share": share, "steps": count, "without": _drop(found.without, i), "alone": _drop(found.alone, i)}
+            for i, (share, count) in enumerate(zip(SHARES, counts, strict=True))
+        ],
+        "leave_one_out": _left_out(found),
+        "uniformity": {
+            "distance": distance_from_uniform(found.weights),
+            "concentration": concentration(found.weights),
+            "nearly_uniform": distance_from_uniform(found.weights) <= UNIFORM,
+        },
+        "baseline": setup.baseline,
+        "baseline_values": values,
+        "unit": _unit(explanation, index, examined),
+        "draws": DRAWS,
+        "seed": SEED,
+    }
+
+
+def _means(drops: Drops) -> dict[str, float]:
+    means = {order: float(getattr(drops, order).mean()) for order in ("attention", "occlusion", "random")}
+    return {**means, "random_std": drops.random_std}
+
+
+def _drop(drops: Drops, share: int) -> dict[str, float]:
+    return {order: float(getattr(drops, order)[share]) for order in ("attention", "occlusion", "random")}
+
+
+def _left_out(found: Measured) -> dict[str, Any]:
+    """See `LeaveOneOut`."""
+    return {
+        "width": found.width,
+        "changes": found.importance,
+        "top": [
+            {"step": step, "change": change, "weight": found.weights[step]}
+            for step, change in top_steps(found.importance, TOP_STEPS)
+        ],
+        "rank_correlation": found.rank_correlation,
+    }
+
+
+def _reason(examined: Examined) -> str:
+    """The verdict in a sentence."""
+    found = examined.measured
+    drop, random, most = found.comprehensiveness, found.random_comprehensiveness, found.occlusion_comprehensiveness
+    drops = f"without the heaviest steps the prediction drops by {drop:z.2f}, without random ones by {random:z.2f}"
+    if max(drop, random, most) < EFFECT and examined.setup.unit is not None:
+        return f"{drops}: with this baseline no steps make much of a difference"
+    if examined.verdict == "no better than random":
+        return f"{drops}, which is not clearly more"
+    if examined.verdict == "supported":
+        return f"{drops}, without those that change most by {most:.2f}"
+    if distance_from_uniform(found.weights) <= UNIFORM:
+        return f"{drops}, but the weights are nearly all the same"
+    if drop - random < EFFECT and examined.setup.unit is not None:
+        return f"{drops}, which is little more"
+    return f"{drops}, but without those that change most by {most:.2f}"
+
+
+def _unit(explanation: Explanation, index: int, examined: Examined) -> str:
+    if explanation.labels is not None:
+        return f"probability of {explanation.labels[index]}"
+    return "value of the prediction" if examined.setup.unit is None else "standard deviations of the training target"
