@@ -15,20 +15,23 @@ from service.explanations.store import StoreError
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 3  # of the rows; PRAGMA user_version of the file
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS explanations (
-    sequence INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE,
-    created REAL NOT NULL,
-    model TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    sequences INTEGER NOT NULL,
-    labels TEXT NOT NULL,
-    record BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_model ON explanations (model, version, id);
-"""
+FORMAT = 4  # of the rows; PRAGMA user_version of the file
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS explanations (
+        sequence INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        created REAL NOT NULL,
+        model TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        sequences INTEGER NOT NULL,
+        labels TEXT NOT NULL,
+        record BLOB NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS by_model ON explanations (model, version, id)",
+    "CREATE INDEX IF NOT EXISTS by_version ON explanations (version, id)",
+    # Which explanations have a label. Some may be gone already.
+    "CREATE TABLE IF NOT EXISTS labels (label TEXT, id BLOB, PRIMARY KEY (label, id)) WITHOUT ROWID",
+)
 # Pages of the write-ahead log, of 4 kB, before they are moved into the file, which takes milliseconds: not too often.
 CHECKPOINT = 4000
 
@@ -57,7 +60,8 @@ class Connection:
             if found != FORMAT and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'explanations'").fetchone():
                 logger.warning("explanations of another version of this server are dropped")
                 db.execute("DROP TABLE explanations")
-            for statement in SCHEMA.split(";"):
+                db.execute("DROP TABLE IF EXISTS labels")
+            for statement in SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {FORMAT}")
 

@@ -16,7 +16,9 @@ from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreError
 
 Row = tuple[bytes, float, str, int, int, str, bytes]
+Labelled = tuple[Row, list[str]]
 PRUNE_EVERY = 100  # commits from one look at the age of the oldest to the next; reading looks at the age itself
+SWEEP_EVERY = 1000  # commits from one look for labels of what is gone to the next, which reads them all
 
 
 class SQLiteStore:
@@ -40,7 +42,7 @@ class SQLiteStore:
 
     def __init__(self, path: Path, max_count: int, max_age: float, clock: Callable[[], float] = time.time) -> None:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
-        self._groups: Groups[Row] = Groups(self._write)
+        self._groups: Groups[Labelled] = Groups(self._write)
         self._commits = 0
         self.trouble: str | None = None
         try:
@@ -58,16 +60,17 @@ class SQLiteStore:
 
     def put(self, explanation: Explanation) -> asyncio.Future[None]:
         """See `Store.put`."""
+        labels = sorted(set(explanation.labels or []))
         row: Row = (
             UUID(explanation.id).bytes,
             explanation.created,
             explanation.model,
             explanation.version,
             len(explanation),
-            json.dumps(sorted(set(explanation.labels or []))),
+            json.dumps(labels),
             explanation.encode(),
         )
-        return self._groups.put(row)
+        return self._groups.put((row, labels))
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
@@ -90,7 +93,7 @@ class SQLiteStore:
         await self._writer.close()
         await self._reader.close()
 
-    async def _write(self, rows: list[Row]) -> None:
+    async def _write(self, rows: list[Labelled]) -> None:
         try:
             await self._writer.do(self._insert, rows)
         except StoreError as error:
@@ -98,15 +101,17 @@ class SQLiteStore:
             raise
         self.trouble = None
 
-    def _insert(self, rows: list[Row]) -> None:
+    def _insert(self, rows: list[Labelled]) -> None:
         with self._writer.transaction() as db:
-            for some in _in_powers_of_two(rows):
+            for some in _in_powers_of_two([row for row, _ in rows]):
                 values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
                 db.execute(
                     "INSERT INTO explanations (id, created, model, version, sequences, labels, record) "  # noqa: S608
                     f"VALUES {values}",
                     [value for row in some for value in row],
                 )
+            named = ((label, row[0]) for row, labels in rows for label in labels)
+            db.executemany("INSERT INTO labels VALUES (?, ?)", named)
             self._prune()
 
     def _prune(self) -> None:
@@ -118,6 +123,8 @@ class SQLiteStore:
         self._commits += 1
         if self._commits % PRUNE_EVERY == 1:
             self._writer.db.execute("DELETE FROM explanations WHERE created < ?", (self._oldest(),))
+        if self._commits % SWEEP_EVERY == 1:
+            self._writer.db.execute("DELETE FROM labels WHERE id < (SELECT min(id) FROM explanations)")
 
     def _oldest(self) -> float:
         return self._clock() - self._max_age
@@ -136,11 +143,13 @@ class SQLiteStore:
         if filter.version is not None:
             conditions["version = ?"] = filter.version
         if filter.label is not None:
-            conditions["EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)"] = filter.label
+            conditions["label = ?"] = filter.label
         if filter.before is not None:
             conditions["id < ?"] = UUID(filter.before).bytes
+        # CROSS: the order of the tables is also that of reading; else SQLite may look at every explanation.
+        tables = "explanations" if filter.label is None else "labels CROSS JOIN explanations USING (id)"
         rows = self._reader.db.execute(
-            "SELECT id, created, model, version, sequences, labels FROM explanations "  # noqa: S608 (our own conditions)
+            f"SELECT id, created, model, version, sequences, labels FROM {tables} "  # noqa: S608 (our own conditions)
             f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
             (*conditions.values(), limit),
         )
@@ -150,7 +159,9 @@ class SQLiteStore:
         ]
 
     def _delete(self, id: bytes) -> bool:
-        return self._writer.db.execute("DELETE FROM explanations WHERE id = ?", (id,)).rowcount > 0
+        with self._writer.transaction() as db:
+            db.execute("DELETE FROM labels WHERE id = ?", (id,))
+            return db.execute("DELETE FROM explanations WHERE id = ?", (id,)).rowcount > 0
 
 
 def _key(id: str) -> bytes | None:

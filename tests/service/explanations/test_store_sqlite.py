@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.errors import StartupError
+from service.explanations import sqlite
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import StoreError
 from tests.service.explanations.builders import explanation
@@ -15,6 +16,20 @@ def test_a_file_that_is_no_database_stops_the_start(tmp_path):
     path.write_text("not a database " * 100)
     with pytest.raises(StartupError, match=r"expected a SQLite file for explanations at .*: file is not a database"):
         SQLiteStore(path, 5, 100)
+
+
+def test_labels_of_what_is_gone_go_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "SWEEP_EVERY", 2)
+    store = SQLiteStore(tmp_path / "explanations.sqlite3", max_count=3, max_age=100)
+
+    async def fill():
+        for _ in range(10):
+            await store.put(explanation(labels=["yes"]))
+        [[count]] = await store._writer.do(lambda: store._writer.db.execute("SELECT count(*) FROM labels").fetchall())
+        assert count <= 4  # one was put since they were last looked at
+        await store.close()
+
+    asyncio.run(fill())
 
 
 def test_a_failing_database_is_a_store_error_and_it_recovers(tmp_path):
