@@ -1,12 +1,12 @@
 """Explanations in one SQLite file, which survives a restart and a kill (WAL), and which other processes may read."""
 
 import asyncio
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 from uuid_utils import UUID
 
 from service.errors import StartupError
@@ -67,7 +67,7 @@ class SQLiteStore:
             explanation.model,
             explanation.version,
             len(explanation),
-            json.dumps(labels),
+            msgspec.json.encode(labels).decode(),
             explanation.encode(),
         )
         return self._groups.put((row, labels))
@@ -154,7 +154,7 @@ class SQLiteStore:
             (*conditions.values(), limit),
         )
         return [
-            Entry(str(UUID(bytes=id)), created, model, version, sequences, json.loads(labels))
+            Entry(str(UUID(bytes=id)), created, model, version, sequences, msgspec.json.decode(labels))
             for id, created, model, version, sequences, labels in rows
         ]
 
