@@ -28,7 +28,7 @@ from service.schemas import Baseline
 from service.settings import Settings
 
 KEPT = 256  # answers; the least recently asked for goes first
-STEPS_RUN = 2_000_000  # steps that a model is run over for one test, about: half a second to some seconds
+STEPS_RUN = 1_000_000  # steps that a model is run over for one test, about: half a second to some seconds
 WINDOWS = 20  # steps or windows of steps that are left out one by one, at least
 SEQUENCES = 16  # of a request that asks for the cheap part of the test
 SEED = 0  # of the random steps
@@ -185,6 +185,8 @@ class Examiner:
         answer: asyncio.Future[FloatArray] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Any) -> None:
+            if answer.cancelled():
+                return
             if isinstance(outcome, Exception):
                 answer.set_exception(outcome)
             else:

@@ -32,6 +32,7 @@ def shaped(draw):
         "store": st.one_of(st.booleans(), leaves),
         "deadline": st.one_of(st.floats(1, 60), leaves),
         "priority": st.one_of(st.sampled_from(["interactive", "background"]), leaves),
+        "faithfulness": st.one_of(st.just("fast"), leaves),
         "attention": st.one_of(st.sampled_from(["per_step", "per_feature"]), leaves),
         draw(st.text(max_size=5)): leaves,
     }

@@ -33,7 +33,7 @@ async def examine_explanation(
     each step alone; and says whether the weights do better than chance.
 
     It takes some hundred runs of the model, behind all predictions that wait, and is done once: asked again, the answer
-    is the same, from memory. Where a sequence is long (above about 1,300 steps), neighbours are left out together.
+    is the same, from memory. Where a sequence is long (above about 900 steps), neighbours are left out together.
     """
     explanation = await find_sequence(store, id, sequence)
     examined = await ask(examiner.examine(explanation, sequence, baseline))

@@ -216,3 +216,14 @@ def test_predictions_go_on_while_a_long_sequence_is_tested(client, example):
             answered += 1
     assert len(testing.result().json()["leave_one_out"]["changes"]) == 500
     assert answered >= 5
+
+
+def test_inputs_that_are_not_kept_are_not_tested_later_but_can_be_at_once(tmp_path, example):
+    with serving("--store-inputs", "false", store=f"sqlite:{tmp_path / 'x.sqlite3'}") as running:
+        body = {"model": "italy-power", "sequences": [example("italy-power")], "faithfulness": "fast"}
+        answer = httpx.post(f"{running.url}/predict", json=body).json()
+        assert len(answer["faithfulness"]) == 1
+        for path in ("/faithfulness", "/faithfulness.svg", ".svg?method=occlusion"):
+            refused = httpx.get(f"{running.url}/attention/{answer['id']}{path}")
+            assert refused.status_code == 404
+            assert "expected an explanation whose inputs are kept" in refused.json()["detail"]

@@ -3,7 +3,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from service.explanations.charts import explanation_chart, svg
+from service.explanations.charts import explanation_chart, faithfulness_chart, occlusion_chart, svg
+from service.explanations.faithfulness import EFFECT
 from tests.service.explanations.builders import explanation
 
 
@@ -48,3 +49,25 @@ def test_short_and_long_sequences_are_drawn(steps):
 def test_regression_shows_the_value():
     found = texts(task="regression", labels=None, predictions=np.array([[12.346]], np.float32))
     assert "m, version 1, predicts 12.35" in found
+
+
+def test_what_leaving_out_each_step_changes_is_drawn_in_place_of_the_weights():
+    changes = np.array([0.0, 0.25, 0.5, 0.1, 0.0])
+    picture = svg(occlusion_chart(explanation(), 0, changes))
+    assert "changes most without step 2 (0.50), 1 (0.25), 3 (0.10)" in picture
+    assert ">change without<" in picture
+    assert ">weight<" not in picture
+
+
+def test_weights_and_changes_are_drawn_on_one_time_axis():
+    weights, changes = np.array([0.1, 0.7, 0, 0.2, 0], np.float32), np.array([0.0, 0.25, 0.5, 0.1, 0.0])
+    chart = faithfulness_chart(explanation(), 0, weights, changes, "what was found")
+    assert len({str(layer["encoding"]["x"]["scale"]) for panel in chart["vconcat"] for layer in panel["layer"]}) == 1
+    picture = svg(chart)
+    assert all(text in picture for text in ("what was found", ">weight<", ">change without<", ">70%<", ">0.50<"))
+
+
+def test_what_is_next_to_no_change_does_not_look_like_one():
+    chart = occlusion_chart(explanation(), 0, np.full(5, 1e-5))
+    [bars, _] = chart["vconcat"][-1]["layer"]
+    assert bars["encoding"]["y"]["scale"]["domain"] == [0, EFFECT]

@@ -1,0 +1,127 @@
+"""What keeps the testing of explanations within bounds; what it finds is tested through the front door."""
+
+import asyncio
+
+import pytest
+
+from service import examiner as module
+from service.batcher import DeadlineExceeded
+from service.errors import Invalid, NotFound
+from service.predictor import Predictor
+from service.repository import Repository
+from service.settings import Settings
+from service.telemetry.collect import Telemetry
+from tests.service.explanations.builders import explanation
+from tests.service.graphs import write_model
+
+
+@pytest.fixture
+def predictor(tmp_path):
+    """Makes a predictor with a model of two features and so many steps."""
+
+    def make(steps=5, **settings):
+        declare = {"lengths": {"min": steps, "max": steps}}
+        write_model(tmp_path, "m", attention="shared", declare=declare)
+        return Predictor(Repository(tmp_path, "cpu"), None, Settings(**settings), Telemetry())
+
+    return make
+
+
+def compute(predictor):
+    """Runs of the model so far, and the sequences of all."""
+    metrics = predictor._telemetry.model("m", 1)
+    return sum(metrics.compute.counts), metrics.sequences.value
+
+
+async def examine(predictor, one, **changes):
+    return await predictor.examiner.examine(one, **{"index": 0, "baseline": None, **changes})
+
+
+def test_each_question_is_answered_once(predictor):
+    predictor, one = predictor(), explanation()
+
+    async def ask():
+        first, second = await asyncio.gather(examine(predictor, one), examine(predictor, one))
+        assert first is second
+        known = compute(predictor)
+        assert await examine(predictor, one) is first
+        assert compute(predictor) == known
+        assert (await examine(predictor, one, baseline="zero")).setup.baseline == "zero"
+        assert compute(predictor) > known
+
+    asyncio.run(ask())
+
+
+def test_one_who_gives_up_leaves_the_answer_to_the_others(predictor):
+    predictor, one = predictor(), explanation()
+
+    async def ask():
+        first, second = (asyncio.ensure_future(examine(predictor, one)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).measured.width == 1
+        assert first.cancelled()
+
+    asyncio.run(ask())
+
+
+def test_only_the_latest_answers_are_kept(predictor, monkeypatch):
+    monkeypatch.setattr(module, "KEPT", 2)
+    predictor, [first, *others] = predictor(), [explanation() for _ in range(3)]
+
+    async def ask():
+        before = await examine(predictor, first)
+        for other in others:
+            await examine(predictor, other)
+        known = compute(predictor)
+        assert await examine(predictor, others[0])
+        assert compute(predictor) == known
+        assert await examine(predictor, first) is not before
+
+    asyncio.run(ask())
+
+
+def test_what_is_not_finished_in_time_fails_and_may_be_asked_again(predictor):
+    predictor, one = predictor(deadline=1e-9), explanation()
+
+    async def ask():
+        for _ in range(2):
+            with pytest.raises(DeadlineExceeded):
+                await examine(predictor, one)
+
+    asyncio.run(ask())
+
+
+def test_a_long_sequence_is_tested_within_a_bound(predictor):
+    predictor, one = predictor(steps=5000), explanation(steps=(5000,))
+
+    async def ask():
+        found = await examine(predictor, one)
+        assert found.measured.width == 5000 // 80 + 1  # 1,000,000 / 5,000 runs, but for 120 of the shares
+        assert compute(predictor)[1] * 5000 < 1_100_000
+
+    asyncio.run(ask())
+
+
+def test_a_run_takes_no_longer_than_background_work_may(predictor):
+    predictor, one = predictor(max_batch=4), explanation()
+
+    async def ask():
+        await examine(predictor, one)
+        runs, sequences = compute(predictor)
+        assert sequences == (1 + 5) + (1 + 2 * 12 * 2)  # each step alone; of 5 steps, the shares are 1 and 3 steps
+        assert runs == 2 + 13
+
+    asyncio.run(ask())
+
+
+def test_inputs_that_were_not_kept_cannot_be_tested(predictor):
+    predictor, one = predictor(), explanation().without_inputs()
+    with pytest.raises(Invalid, match="expected an explanation that has its sequences"):
+        asyncio.run(examine(predictor, one))
+
+
+def test_a_model_that_is_gone_cannot_be_run(predictor):
+    predictor, one = predictor(), explanation(model="gone")
+    with pytest.raises(NotFound, match="'gone'"):
+        asyncio.run(examine(predictor, one))
