@@ -35,13 +35,14 @@ class Cost:
 
 def measure(run: Callable[[int, int], object], short: int, long: int) -> Cost:
     """Measures `run(count, time)`, for which `short` and `long` are possible times; they may be the same."""
-    one, other = _fastest(run, 1, short), _fastest(run, 1, long) if long > short else 0.0
-    per_both = max(0.0, (other - one) / (long - short)) if long > short else one / short
+    one = _fastest(run, 1, short)
+    by_time = (_fastest(run, 1, long) - one) / (long - short) if long > short else one / short
     if one > SLOW_S:
-        return Cost(max(0.0, one - per_both * short), 0.0, per_both)
-    per_step = max(0.0, (_fastest(run, MANY, short) - one) / ((MANY - 1) * short))
-    per_step = min(per_step, per_both)
-    return Cost(max(0.0, one - per_both * short), per_both - per_step, per_step)
+        per_step = max(0.0, by_time)
+    else:
+        per_step = max(0.0, (_fastest(run, MANY, short) - one) / ((MANY - 1) * short))
+    per_time = max(0.0, by_time - per_step)
+    return Cost(max(0.0, one - short * (per_time + per_step)), per_time, per_step)
 
 
 def _fastest(run: Callable[[int, int], object], count: int, time: int) -> float:

@@ -4,6 +4,7 @@ import gzip
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import zstandard
 
+from tests.scraping import scrape, wait_until
 from tests.service.graphs import failing_model, write_model
 from tests.serving import serving
 
@@ -166,18 +168,16 @@ def test_a_deadline_that_cannot_be_met_is_504(example):
 
 
 def test_more_work_than_may_wait_is_429_and_says_when_to_try_again(example):
-    with serving("--max-wait", "0.000001") as running:
-        slow = {"model": "dates", "sequences": [example("dates")] * 2000, "store": False}
-        quick = {"model": "italy-power", "sequences": [example("italy-power")], "store": False}
-        with httpx.Client(base_url=running.url, timeout=60) as other, Wire(running.url).socket as waiting:
-            content = json.dumps(slow).encode()
-            waiting.sendall(f"{HEAD}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-            while (refused := other.post("/predict", json=quick)).status_code == 200:
-                pass
-            assert refused.status_code == 429
-            assert int(refused.headers["retry-after"]) >= 1
-            assert "of it are waiting" in refused.json()["detail"]
-            assert waiting.recv(12) == b"HTTP/1.1 200"
+    slow = {"model": "dates", "sequences": [example("dates")] * 10_000, "store": False}  # runs of 256: seconds in all
+    quick = {"model": "italy-power", "sequences": [example("italy-power")], "store": False}
+    with serving("--max-wait", "0.000001") as running, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(httpx.post, f"{running.url}/predict", json=slow, timeout=60)
+        wait_until(lambda: scrape(running.url)("compute_seconds_count", model="dates") > 0)  # it was let in
+        refused = httpx.post(f"{running.url}/predict", json=quick)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "of it are waiting" in refused.json()["detail"]
+        assert waiting.result().status_code == 200
         assert httpx.post(f"{running.url}/predict", json=quick).status_code == 200
 
 
