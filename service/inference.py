@@ -1,7 +1,7 @@
 """Parts of requests through a model, in runs of similar length: padding goes in and does not come out."""
 
+import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
@@ -138,8 +138,9 @@ class Inference:
         predictions = np.empty((len(items), model.manifest.outputs), np.float32)
         attention: Ragged | None = None
         for rows, time in _plan(model, items):
-            with self._counted(model, items.lengths[rows], time):
-                outputs = model.runtime.run(items.padded(rows, time), items.lengths[rows])
+            lengths, begun = items.lengths[rows], perf_counter()
+            outputs = model.runtime.run(items.padded(rows, time), lengths)
+            self._count(model, begun, len(rows), int(lengths.sum()), time)
             predictions[rows] = outputs.prediction
             if outputs.attention is not None:
                 if attention is None:
@@ -152,9 +153,9 @@ class Inference:
         """Runs sequences of equal length, `(sequence, time, feature)`, as they are."""
         time, most, found = block.shape[1], model.runtime.options.batch, []
         for start in range(0, len(block), most):
-            lengths = items.lengths[start : start + most]
-            with self._counted(model, lengths, time):
-                found.append(model.runtime.run(block[start : start + most], lengths))
+            lengths, begun = items.lengths[start : start + most], perf_counter()
+            found.append(model.runtime.run(block[start : start + most], lengths))
+            self._count(model, begun, len(lengths), len(lengths) * time, time)
         predictions = found[0].prediction if len(found) == 1 else np.concatenate([one.prediction for one in found])
         if found[0].attention is None:
             return Found(predictions, None)
@@ -166,25 +167,23 @@ class Inference:
         probabilities = np.empty((len(items), 1), np.float32)
         attention: dict[int, FloatArray] = {}
         for rows, time in _plan(model, items):
-            with self._counted(model, items.lengths[rows], time):
-                outputs = model.runtime.run_text(items.padded(rows, time), items.lengths[rows], beam)
+            lengths, begun = items.lengths[rows], perf_counter()
+            outputs = model.runtime.run_text(items.padded(rows, time), lengths, beam)
+            self._count(model, begun, len(rows), int(lengths.sum()), time)
             probabilities[rows, 0] = outputs.probability
             for place, row in enumerate(rows.tolist()):
                 answers[row] = codec.decode(outputs.prediction[place].tolist())
                 attention[row] = outputs.attention[place, : len(answers[row]), : items.lengths[row]]
         return Found(probabilities, Ragged.of_matrices([attention[row] for row in range(len(items))]), answers)
 
-    @contextmanager
-    def _counted(self, model: Model, lengths: IntArray, time: int) -> Iterator[None]:
-        """Counts the run within it, of sequences of these lengths padded to `time`."""
-        begun = perf_counter()
-        yield
+    def _count(self, model: Model, begun: float, sequences: int, steps: int, time: int) -> None:
+        """Counts a run of so many sequences, of so many steps in all, padded to `time`."""
         metrics = self._telemetry.model(model.manifest.name, model.manifest.version)
         metrics.compute.observe(perf_counter() - begun)
-        metrics.batch_size.observe(len(lengths))
-        metrics.sequences.add(len(lengths))
-        metrics.steps.add(int(lengths.sum()))
-        metrics.padded_steps.add(len(lengths) * time)
+        metrics.batch_size.observe(sequences)
+        metrics.sequences.add(sequences)
+        metrics.steps.add(steps)
+        metrics.padded_steps.add(sequences * time)
 
 
 def _plan(model: Model, items: Ragged) -> Iterator[tuple[IntArray, int]]:
@@ -210,9 +209,9 @@ def _separate(found: Found, counts: list[int]) -> list[Found]:
 
 
 def _is_finite(found: Found) -> bool:
-    return bool(
-        np.isfinite(found.predictions).all() and (found.attention is None or np.isfinite(found.attention.values).all())
-    )
+    arrays = [found.predictions] if found.attention is None else [found.predictions, found.attention.values]
+    # A sum is finite only if all are, and quick; one that overflows is no proof of the contrary.
+    return all(math.isfinite(np.add.reduce(array, axis=None)) or bool(np.isfinite(array).all()) for array in arrays)
 
 
 def _not_finite(part: Part, found: Found) -> Invalid:

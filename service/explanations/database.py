@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from service.explanations import catalogue
 from service.explanations.store import StoreError
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 4  # of the rows; PRAGMA user_version of the file
+FORMAT = 5  # of the rows; PRAGMA user_version of the file
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS explanations (
         sequence INTEGER PRIMARY KEY,
@@ -27,10 +28,7 @@ SCHEMA = (
         labels TEXT NOT NULL,
         record BLOB NOT NULL
     )""",
-    "CREATE INDEX IF NOT EXISTS by_model ON explanations (model, version, id)",
-    "CREATE INDEX IF NOT EXISTS by_version ON explanations (version, id)",
-    # Which explanations have a label. Some may be gone already.
-    "CREATE TABLE IF NOT EXISTS labels (label TEXT, id BLOB, PRIMARY KEY (label, id)) WITHOUT ROWID",
+    *catalogue.SCHEMA,
 )
 # Pages of the write-ahead log, of 4 kB, before they are moved into the file, which takes milliseconds: not too often.
 CHECKPOINT = 4000
@@ -41,15 +39,17 @@ class Connection:
 
     Args:
         path: of the file.
+        timeout: seconds to wait while another connection writes.
+        checkpoint: pages of the write-ahead log from which on a commit moves them into the file; 0: never.
 
     Attributes:
         db: only for use on the thread, once the event loop runs.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+    def __init__(self, path: Path, timeout: float = 5, checkpoint: int = CHECKPOINT) -> None:
+        self.db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; a power cut may cost the last answers
-        self.db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
+        self.db.execute(f"PRAGMA wal_autocheckpoint={checkpoint}")
         self._thread = ThreadPoolExecutor(1, "sqlite")
 
     def prepare(self) -> None:
@@ -59,8 +59,8 @@ class Connection:
             [found] = db.execute("PRAGMA user_version").fetchone()
             if found != FORMAT and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'explanations'").fetchone():
                 logger.warning("explanations of another version of this server are dropped")
-                db.execute("DROP TABLE explanations")
-                db.execute("DROP TABLE IF EXISTS labels")
+                for table in ("explanations", *catalogue.TABLES):
+                    db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {FORMAT}")

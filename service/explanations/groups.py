@@ -26,10 +26,13 @@ class Groups(Generic[T]):
 
     Args:
         commit: commits rows; never two at a time.
+        at_once: commits rows right here, if it can in no time; tells whether it has.
     """
 
-    def __init__(self, commit: Callable[[list[T]], Awaitable[None]]) -> None:
-        self._commit = commit
+    def __init__(
+        self, commit: Callable[[list[T]], Awaitable[None]], at_once: Callable[[list[T]], bool] = lambda rows: False
+    ) -> None:
+        self._commit, self._at_once = commit, at_once
         self._next: Group[T] | None = None
         self._now: Group[T] | None = None
 
@@ -51,7 +54,12 @@ class Groups(Generic[T]):
         """Commits the next group; what comes in the meantime is the one after it."""
         group = self._now = self._next
         self._next = None
-        if group is not None:
+        if group is None:
+            return
+        if self._at_once(group.rows):
+            group.committed.set_result(None)
+            self._write()
+        else:
             writing = asyncio.ensure_future(self._commit(group.rows))
             writing.add_done_callback(lambda written: self._written(group, written))
 

@@ -10,22 +10,22 @@ import msgspec
 from uuid_utils import UUID
 
 from service.errors import StartupError
+from service.explanations import catalogue
 from service.explanations.database import Connection
 from service.explanations.groups import Groups
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreError
 
 Row = tuple[bytes, float, str, int, int, str, bytes]
-Labelled = tuple[Row, list[str]]
-PRUNE_EVERY = 100  # commits from one look at the age of the oldest to the next; reading looks at the age itself
-SWEEP_EVERY = 1000  # commits from one look for labels of what is gone to the next, which reads them all
+AT_ONCE = 4  # rows that are committed on the event loop: that takes less than going to a thread and back
+BEHIND = 1000  # rows from one time that the catalogue is brought up to date, and what is too much deleted, to the next
 
 
 class SQLiteStore:
     """A `Store` in one file, bounded by count and by age.
 
     What is put is committed in groups. Reading has a connection and a thread of its own, so that it does not wait for
-    writing.
+    writing. So has writing, but for the smallest groups: they are committed right away, if nobody else writes.
 
     Args:
         path: the file; made, with its folder, where it is not there.
@@ -42,16 +42,16 @@ class SQLiteStore:
 
     def __init__(self, path: Path, max_count: int, max_age: float, clock: Callable[[], float] = time.time) -> None:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
-        self._groups: Groups[Labelled] = Groups(self._write)
-        self._commits = 0
+        self._groups: Groups[Row] = Groups(self._write, self._write_at_once)
+        self._behind = 0
         self.trouble: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)  # it holds what callers sent
             self._writer = Connection(path)
             self._writer.prepare()
-            self._prune()
-            self._reader = Connection(path)
+            self._tidy()
+            self._reader, self._at_once = Connection(path), Connection(path, timeout=0, checkpoint=0)
         except (OSError, sqlite3.Error) as error:
             raise StartupError(f"expected a SQLite file for explanations at {path}, received: {error}") from error
 
@@ -60,17 +60,16 @@ class SQLiteStore:
 
     def put(self, explanation: Explanation) -> asyncio.Future[None]:
         """See `Store.put`."""
-        labels = sorted(set(explanation.labels or []))
         row: Row = (
             UUID(explanation.id).bytes,
             explanation.created,
             explanation.model,
             explanation.version,
             len(explanation),
-            msgspec.json.encode(labels).decode(),
+            msgspec.json.encode(sorted(set(explanation.labels or []))).decode(),
             explanation.encode(),
         )
-        return self._groups.put((row, labels))
+        return self._groups.put(row)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
@@ -80,7 +79,9 @@ class SQLiteStore:
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """See `Store.latest`."""
-        return await self._reader.do(self._latest, filter, limit)
+        if filter.model is not None or filter.version is not None or filter.label is not None:
+            await self._writer.do(self._catch_up)
+        return await self._reader.do(catalogue.latest, self._reader.db, filter, self._oldest(), self._max_count, limit)
 
     async def delete(self, id: str) -> bool:
         """See `Store.delete`."""
@@ -90,10 +91,23 @@ class SQLiteStore:
     async def close(self) -> None:
         """See `Store.close`."""
         await self._groups.settle()
-        await self._writer.close()
-        await self._reader.close()
+        for connection in (self._writer, self._reader, self._at_once):
+            await connection.close()
 
-    async def _write(self, rows: list[Labelled]) -> None:
+    def _write_at_once(self, rows: list[Row]) -> bool:
+        """Commits a few rows, unless someone else writes, or it is time to tidy up."""
+        if len(rows) > AT_ONCE or self._behind >= BEHIND:
+            return False
+        try:
+            with self._at_once.transaction() as db:
+                _insert(db, rows)
+        except sqlite3.Error:  # busy, mostly; what it is otherwise comes out on the thread
+            return False
+        self._behind += len(rows)
+        self.trouble = None
+        return True
+
+    async def _write(self, rows: list[Row]) -> None:
         try:
             await self._writer.do(self._insert, rows)
         except StoreError as error:
@@ -101,67 +115,58 @@ class SQLiteStore:
             raise
         self.trouble = None
 
-    def _insert(self, rows: list[Labelled]) -> None:
+    def _insert(self, rows: list[Row]) -> None:
         with self._writer.transaction() as db:
-            for some in _in_powers_of_two([row for row, _ in rows]):
-                values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
-                db.execute(
-                    "INSERT INTO explanations (id, created, model, version, sequences, labels, record) "  # noqa: S608
-                    f"VALUES {values}",
-                    [value for row in some for value in row],
-                )
-            named = ((label, row[0]) for row, labels in rows for label in labels)
-            db.executemany("INSERT INTO labels VALUES (?, ?)", named)
-            self._prune()
+            _insert(db, rows)
+        self._behind += len(rows)
+        if self._behind >= BEHIND:
+            self._tidy()
 
-    def _prune(self) -> None:
-        """Deletes what is too much and, now and then, what is too old."""
-        self._writer.db.execute(
-            "DELETE FROM explanations WHERE sequence <= (SELECT max(sequence) FROM explanations) - ?",
-            (self._max_count,),
-        )
-        self._commits += 1
-        if self._commits % PRUNE_EVERY == 1:
-            self._writer.db.execute("DELETE FROM explanations WHERE created < ?", (self._oldest(),))
-        if self._commits % SWEEP_EVERY == 1:
-            self._writer.db.execute("DELETE FROM labels WHERE id < (SELECT min(id) FROM explanations)")
+    def _catch_up(self) -> None:
+        with self._writer.transaction() as db:
+            catalogue.catch_up(db)
+
+    def _tidy(self) -> None:
+        """Brings the catalogue up to date, and deletes what is too much or too old; reading looks at that itself."""
+        self._behind = 0
+        with self._writer.transaction() as db:
+            catalogue.catch_up(db)
+            db.execute(
+                "DELETE FROM explanations WHERE sequence <= (SELECT max(sequence) FROM explanations) - ?",
+                (self._max_count,),
+            )
+            db.execute(
+                "DELETE FROM explanations WHERE created < ? "
+                "AND sequence IN (SELECT sequence FROM explanations ORDER BY sequence LIMIT ?)",
+                (self._oldest(), BEHIND),
+            )
+            catalogue.sweep(db)
 
     def _oldest(self) -> float:
         return self._clock() - self._max_age
 
     def _get(self, id: bytes) -> bytes | None:
         found = self._reader.db.execute(
-            "SELECT record FROM explanations WHERE id = ? AND created >= ?", (id, self._oldest())
+            "SELECT record FROM explanations WHERE id = ? AND created >= ? "
+            "AND sequence > (SELECT max(sequence) FROM explanations) - ?",
+            (id, self._oldest(), self._max_count),
         ).fetchone()
         return found[0] if found else None
 
-    def _latest(self, filter: Filter, limit: int) -> list[Entry]:
-        since = max(self._oldest(), filter.since.timestamp() if filter.since else 0)
-        conditions: dict[str, object] = {"created >= ?": since}
-        if filter.model is not None:
-            conditions["model = ?"] = filter.model
-        if filter.version is not None:
-            conditions["version = ?"] = filter.version
-        if filter.label is not None:
-            conditions["label = ?"] = filter.label
-        if filter.before is not None:
-            conditions["id < ?"] = UUID(filter.before).bytes
-        # CROSS: the order of the tables is also that of reading; else SQLite may look at every explanation.
-        tables = "explanations" if filter.label is None else "labels CROSS JOIN explanations USING (id)"
-        rows = self._reader.db.execute(
-            f"SELECT id, created, model, version, sequences, labels FROM {tables} "  # noqa: S608 (our own conditions)
-            f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
-            (*conditions.values(), limit),
-        )
-        return [
-            Entry(str(UUID(bytes=id)), created, model, version, sequences, msgspec.json.decode(labels))
-            for id, created, model, version, sequences, labels in rows
-        ]
-
     def _delete(self, id: bytes) -> bool:
         with self._writer.transaction() as db:
-            db.execute("DELETE FROM labels WHERE id = ?", (id,))
+            catalogue.remove(db, id)
             return db.execute("DELETE FROM explanations WHERE id = ?", (id,)).rowcount > 0
+
+
+def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:
+    for some in _in_powers_of_two(rows):
+        values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
+        db.execute(
+            "INSERT INTO explanations (id, created, model, version, sequences, labels, record) "  # noqa: S608
+            f"VALUES {values}",
+            [value for row in some for value in row],
+        )
 
 
 def _key(id: str) -> bytes | None:

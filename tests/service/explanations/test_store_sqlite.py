@@ -19,7 +19,7 @@ def test_a_file_that_is_no_database_stops_the_start(tmp_path):
 
 
 def test_labels_of_what_is_gone_go_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite, "SWEEP_EVERY", 2)
+    monkeypatch.setattr(sqlite, "BEHIND", 2)
     store = SQLiteStore(tmp_path / "explanations.sqlite3", max_count=3, max_age=100)
 
     async def fill():
