@@ -16,7 +16,7 @@ from service.explanations.store import StoreError
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 5  # of the rows; PRAGMA user_version of the file
+FORMAT = 6  # of the rows; PRAGMA user_version of the file
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS explanations (
         sequence INTEGER PRIMARY KEY,

@@ -79,8 +79,7 @@ class SQLiteStore:
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """See `Store.latest`."""
-        if filter.model is not None or filter.version is not None or filter.label is not None:
-            await self._writer.do(self._catch_up)
+        await self._writer.do(self._catch_up)
         return await self._reader.do(catalogue.latest, self._reader.db, filter, self._oldest(), self._max_count, limit)
 
     async def delete(self, id: str) -> bool:
@@ -155,7 +154,7 @@ class SQLiteStore:
 
     def _delete(self, id: bytes) -> bool:
         with self._writer.transaction() as db:
-            catalogue.remove(db, id)
+            db.execute("DELETE FROM entries WHERE id = ?", (id,))
             return db.execute("DELETE FROM explanations WHERE id = ?", (id,)).rowcount > 0
 
 
