@@ -17,15 +17,15 @@ from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreError
 
 Row = tuple[bytes, float, str, int, int, str, bytes]
-AT_ONCE = 4  # rows that are committed on the event loop: that takes less than going to a thread and back
-BEHIND = 1000  # rows from one time that the catalogue is brought up to date, and what is too much deleted, to the next
+AT_ONCE = 64  # rows that are committed on the event loop: that takes less than going to a thread and back
+BEHIND = 256  # rows from one time that the catalogue is brought up to date, and what is too much deleted, to the next
 
 
 class SQLiteStore:
     """A `Store` in one file, bounded by count and by age.
 
     What is put is committed in groups. Reading has a connection and a thread of its own, so that it does not wait for
-    writing. So has writing, but for the smallest groups: they are committed right away, if nobody else writes.
+    writing. So has writing, but for small groups: they are committed right away, if nobody else writes.
 
     Args:
         path: the file; made, with its folder, where it is not there.
