@@ -124,7 +124,7 @@ def to_onnx(contract: Contract) -> onnx.ModelProto:
     if contract.takes_lengths:
         signature.append(tf.TensorSpec((None,), tf.int32, name="lengths"))
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)  # Keras builds models without autograph, too
     def outputs(*inputs: Any) -> list[Any]:
         found = contract(*inputs)
         return [tf.identity(found[name], name=name) for name in contract.output_names]

@@ -1,5 +1,7 @@
 """What the tests of training share: one tiny run, and models as a user would bring them."""
 
+import gc
+import os
 import shutil
 
 import keras
@@ -10,6 +12,11 @@ from training.fit import fit
 from training.layers import AttentionBlock, LastState, ValidSteps, ZeroPadding
 from training.models import ModelConfig
 from training.runs import FitConfig
+
+# tf2onnx would copy its graph before each of its passes, to go on without one that fails; here that is to fail the test.
+os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"
+gc.collect()
+gc.freeze()  # the half a million objects of TensorFlow, or every test would look through them for garbage
 
 
 def pytest_configure(config):

@@ -14,7 +14,7 @@ from training.export import check_contract
 from training.models import ModelConfig, Scaling, build
 from training.publish import publish
 
-TIME, FEATURES, SAMPLES = 5, 2, 74
+TIME, FEATURES, SAMPLES = 3, 2, 74
 SCALING = Scaling(mean=[0.5, -0.5], variance=[2.0, 1.0])
 SCORES = ["dense", "local", "dot", "cosine", "additive", "general"]
 NORMALIZERS = ["softmax", "sum", "sparsemax"]

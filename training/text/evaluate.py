@@ -1,5 +1,7 @@
 """Judges an encoder-decoder on the test part, into RUN/metrics.json and RUN/report.html."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,9 +60,12 @@ def evaluate_pairs(folder: Path, *, twin: bool = True) -> TextMetrics:
     """
     run = PairsRun.read(folder)
     data = run.load_data()
-    marks = {seed: judge(run, folder, seed, data.test) for seed in run.validation_loss}
-    model = run.load_model(folder, run.chosen)
-    greedy = search(model, run, data.test, BEAMS[0])
+    found = {
+        seed: search(run.load_model(folder, seed), run, data.test, BEAMS if seed == run.chosen else BEAMS[:1])
+        for seed in run.validation_loss
+    }
+    marks = {seed: judge(run, answers[BEAMS[0]], data.test) for seed, answers in found.items()}
+    greedy, model = found[run.chosen][BEAMS[0]], run.load_model(folder, run.chosen)
     measured = put_to_the_test(model, run.vocabulary, data.test, greedy)
     copied = np.array([source == target for source, target in zip(data.test.sources, data.test.targets, strict=True)])
     metrics = TextMetrics(
@@ -70,19 +75,18 @@ def evaluate_pairs(folder: Path, *, twin: bool = True) -> TextMetrics:
                 "twin": judge_twin(run, folder, data, marks) if twin else None,
             }
         ),
-        exact_match={beam: float(judge(run, folder, run.chosen, data.test, beam).mean()) for beam in BEAMS},
+        exact_match={beam: float(judge(run, answers, data.test).mean()) for beam, answers in found[run.chosen].items()},
         evidence=weight_on_evidence(greedy, data.test),
         faithfulness=summarize(measured),
     )
-    found = report_sections(run, data, metrics, greedy, measured)
-    (folder / REPORT_FILE).write_text(report(f"{folder.resolve().name}: how good it is, and why", found))
+    parts = report_sections(run, data, metrics, greedy, measured)
+    (folder / REPORT_FILE).write_text(report(f"{folder.resolve().name}: how good it is, and why", parts))
     (folder / METRICS_FILE).write_text(metrics.model_dump_json(indent=1) + "\n")
     return metrics
 
 
-def judge(run: PairsRun, folder: Path, seed: int, test: Texts, beam: int = BEAMS[0]) -> np.ndarray:
+def judge(run: PairsRun, answers: Answers, test: Texts) -> np.ndarray:
     """1 where the answer is the target, else 0, `(text,)`."""
-    answers = search(run.load_model(folder, seed), run, test, beam)
     written = decode_all(answers, run.vocabulary)
     return np.array([text == target for text, target in zip(written, test.targets, strict=True)], np.float64)
 
@@ -98,19 +102,23 @@ def judge_twin(run: PairsRun, folder: Path, data: Pairs, marks: dict[int, np.nda
     same = run.model_copy(update={"model": wanted, "validation_loss": fitted.validation_loss if fitted else {}})
     if fitted != same or fitted.validation_loss.keys() != run.validation_loss.keys():
         fitted = fit_pairs(run.data, run.data_options, wanted, run.fit, list(run.validation_loss), target)
-    of_twin = {seed: judge(fitted, target, seed, data.test) for seed in run.validation_loss}
+    greedy = {
+        seed: search(fitted.load_model(target, seed), fitted, data.test, BEAMS[:1])[BEAMS[0]]
+        for seed in run.validation_loss
+    }
+    of_twin = {seed: judge(fitted, answers, data.test) for seed, answers in greedy.items()}
     return quality.compare("exact match", marks, of_twin)
 
 
-def search(model: EncoderDecoder, run: PairsRun, texts: Texts, beam: int) -> Answers:
-    """What the model writes, batch by batch, by name of the output; see `Decoder`."""
+def search(model: EncoderDecoder, run: PairsRun, texts: Texts, beams: Sequence[int]) -> dict[int, Answers]:
+    """What the model writes by width of the search, batch by batch, by name of the output; see `Decoder`."""
     ids, lengths = encode(texts.sources, run.vocabulary.input)
-    decoder = tf.function(Decoder(model, run.longest), input_signature=SIGNATURE)
-    found: Answers = {}
-    for start in range(0, len(ids), BATCH):
+    decoder = tf.function(Decoder(model, run.longest), input_signature=SIGNATURE, autograph=False)
+    found: dict[int, Answers] = {beam: {} for beam in beams}
+    for beam, start in itertools.product(beams, range(0, len(ids), BATCH)):
         rows = slice(start, start + BATCH)
         for name, values in decoder(ids[rows], lengths[rows], tf.constant(beam)).items():
-            found.setdefault(name, []).append(np.asarray(values))
+            found[beam].setdefault(name, []).append(np.asarray(values))
     return found
 
 
@@ -220,9 +228,7 @@ def explain(run: PairsRun, name: str, texts: Texts, answers: Answers) -> Explana
         sequences=None,
         predictions=answers["probability"][0][:SHOWN, None],
         labels=None,
-        attention=Ragged.of_matrices(
-            [weights[i, : len(written[i]), : len(sources[i])] for i in range(len(sources))]
-        ),
+        attention=Ragged.of_matrices([weights[i, : len(written[i]), : len(sources[i])] for i in range(len(sources))]),
         texts=sources,
         answers=written,
         unknown=[[] for _ in sources],

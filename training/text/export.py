@@ -35,7 +35,7 @@ def to_onnx(decoder: Decoder) -> onnx.ModelProto:
         if hasattr(layer, "use_cudnn"):
             layer.use_cudnn = False  # tf2onnx has no converter for the cuDNN operator
 
-    @tf.function(input_signature=SIGNATURE)
+    @tf.function(input_signature=SIGNATURE, autograph=False)
     def outputs(*inputs: Any) -> list[Any]:
         found = decoder(*inputs)
         return [tf.identity(found[name], name=name) for name in OUTPUTS]

@@ -28,6 +28,6 @@ def text_run(pairs_file):
     """A run folder of one seed, evaluated with its twin, not to be written to."""
     folder = pairs_file.parent / "run"
     options = PairsOptions(source="from", target="to")
-    fit_pairs(str(pairs_file), options, EncoderDecoderConfig(units=16), FitConfig(epochs=8), [0], folder)
+    fit_pairs(str(pairs_file), options, EncoderDecoderConfig(units=8), FitConfig(epochs=2), [0], folder)
     evaluate_pairs(folder)
     return folder
