@@ -66,6 +66,7 @@ class Repository:
         self._versions: dict[str, Version] = {}
         self._pins: dict[str, int] = {}
         self._pins_file = Pins(pins) if pins else None
+        self._pinning = asyncio.Lock()  # what was read before a pin was set must not take its place
         self._routing = Routing([], {}, default)
         self._loader = asyncio.Lock()
         self._start(lazy)
@@ -175,7 +176,8 @@ class Repository:
         """
         found = await asyncio.to_thread(scan, self._root)
         if self._pins_file is not None:  # first: a new version must not answer for a moment where another is pinned
-            self._pins = await asyncio.to_thread(self._pins_file.read)
+            async with self._pinning:
+                self._pins = await asyncio.to_thread(self._pins_file.read)
         for key, stamp in found.items():
             await self._look_at(key, stamp)
         for key in self._versions.keys() - found.keys():  # last: what came in their place is served by now
@@ -297,7 +299,8 @@ class Repository:
     async def _set_pin(self, name: str, number: int | None) -> None:
         if self._pins_file is None:
             raise PinsError("expected a file to keep pins in, found none")
-        self._pins = await asyncio.to_thread(self._pins_file.set, name, number)
+        async with self._pinning:
+            self._pins = await asyncio.to_thread(self._pins_file.set, name, number)
         self._route()
 
     def _route(self) -> None:
