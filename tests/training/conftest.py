@@ -13,7 +13,7 @@ from training.layers import AttentionBlock, LastState, ValidSteps, ZeroPadding
 from training.models import ModelConfig
 from training.runs import FitConfig
 
-# tf2onnx would copy its graph before each of its passes, to go on without one that fails; here that is to fail the test.
+# tf2onnx would copy its graph before each of its passes, to go on without one that fails; here that is to fail a test.
 os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"
 gc.collect()
 gc.freeze()  # the half a million objects of TensorFlow, or every test would look through them for garbage
