@@ -16,10 +16,9 @@ from starlette.types import ASGIApp
 
 from service import VERSION, reading, wire
 from service.docs import add_examples
-from service.errors import Fault, HttpError, Invalid, Problem
+from service.errors import Fault, HttpError, Invalid, Problem, StartupError
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import Store
-from service.explanations.valkey import ValkeyStore
 from service.manifest import RuntimeOptions
 from service.memory import keep_trimming
 from service.predictor import Predictor
@@ -120,12 +119,22 @@ def open_repository(settings: Settings, telemetry: Telemetry) -> Repository:
 
 
 def open_store(settings: Settings) -> Store | None:
-    """The store the settings name; None for `none`."""
+    """The store the settings name; None for `none`.
+
+    Raises:
+        StartupError: it cannot be opened, or its package is not installed.
+    """
     kind, _, path = settings.store.partition(":")
     bounds = (settings.store_count, settings.store_days * 24 * 3600)
     if kind == "none":
         return None
-    return SQLiteStore(Path(path), *bounds) if kind == "sqlite" else ValkeyStore(settings.store, *bounds)
+    if kind == "sqlite":
+        return SQLiteStore(Path(path), *bounds)
+    try:
+        from service.explanations.valkey import ValkeyStore  # an extra, and slow to import
+    except ImportError as error:
+        raise StartupError(f"expected the package valkey for --store {settings.store}, received: {error}") from error
+    return ValkeyStore(settings.store, *bounds)
 
 
 def _handle_errors(app: FastAPI) -> None:
