@@ -62,10 +62,11 @@ def most_probable(model, ids, length, longest):
     outputs = model.sizes[1]
     best, answers = (0.0, []), [([], 1.0)]
     for _ in range(longest + 1):
+        count = len(answers)
+        fed = {"sources": np.tile(ids, (count, 1)), "lengths": np.full(count, length)}
+        fed["answers"] = np.array([[START, *answer] for answer, _ in answers])
         grown = []
-        for answer, probability in answers:
-            fed = {"sources": ids[None], "lengths": np.array([length]), "answers": np.array([[START, *answer]])}
-            chances = np.asarray(tf.nn.softmax(model(fed)[0, -1]))
+        for (answer, probability), chances in zip(answers, np.asarray(tf.nn.softmax(model(fed)[:, -1])), strict=True):
             best = max(best, (probability * chances[END], answer))
             grown += [([*answer, i], probability * chances[i]) for i in range(outputs) if i != END]
         answers = grown
