@@ -45,4 +45,4 @@ COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.1
 lock:
 	$(COMPILE) --extra cpu --extra valkey -o requirements/serve.txt
 	$(COMPILE) --extra gpu --extra valkey -c requirements/serve.txt -o requirements/gpu.txt
-	$(COMPILE) --extra cpu --extra valkey --extra training --extra dev -c requirements/serve.txt -o requirements/dev.txt
+	$(COMPILE) --extra cpu --extra valkey --extra client --extra ray --extra training --extra dev -c requirements/serve.txt -o requirements/dev.txt
