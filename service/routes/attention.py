@@ -1,27 +1,24 @@
 """GET /attention, /attention/{id} as JSON and as a picture, DELETE /attention/{id}."""
 
-from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from service import wire
-from service.errors import NotFound, Unavailable
 from service.explanations import charts
 from service.explanations.measures import concentration
 from service.explanations.record import Explanation, steps
-from service.explanations.store import Filter, Store, StoreError
+from service.explanations.store import Filter
 from service.routes import problems
 from service.routes.examining import ExaminerDep, ask
+from service.routes.finding import NO_INPUTS, Id, Sequence, StoreDep, ask_store, find, find_sequence, not_found
 from service.schemas import ExplanationEntry, ExplanationList, ExplanationResponse
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
-NO_INPUTS = "this one's are not: the server is told to leave them out (--store-inputs false)"
-R = TypeVar("R")
 
 
 class SVGResponse(Response):
@@ -30,21 +27,6 @@ class SVGResponse(Response):
     media_type = "image/svg+xml"
 
 
-def get_store(request: Request) -> Store:
-    """The app's store.
-
-    Raises:
-        NotFound: the server keeps no explanations.
-    """
-    store: Store | None = request.app.state.store
-    if store is None:
-        raise NotFound("expected a server that keeps explanations; this one was started with the store set to none")
-    return store
-
-
-StoreDep = Annotated[Store, Depends(get_store)]
-Id = Annotated[str, Path(description="the `id` of a POST /predict answer")]
-Sequence = Annotated[int, Query(ge=0, description="which sequence of the request a picture shows")]
 Method = Annotated[
     Literal["attention", "occlusion"],
     Query(description="what a picture shows: the weights, or what leaving out each step changes"),
@@ -72,7 +54,7 @@ async def list_explanations(
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
     filter = Filter(model=model, version=version, label=label, since=since, before=str(cursor) if cursor else None)
-    entries = await _ask(store.latest(filter, limit + 1))  # one more, to know whether there is a next page
+    entries = await ask_store(store.latest(filter, limit + 1))  # one more, to know whether there is a next page
     page = [
         ExplanationEntry(
             id=entry.id,
@@ -130,48 +112,14 @@ async def get_explanation(
     """
     if SVGResponse.media_type in [range.partition(";")[0].strip() for range in accept.split(",")]:
         return await draw_explanation(id, store, examiner, sequence, method)
-    return Response(wire.dump(_describe(await _find(store, id))), media_type="application/json")
+    return Response(wire.dump(_describe(await find(store, id))), media_type="application/json")
 
 
 @router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 503))
 async def delete_explanation(id: Id, store: StoreDep) -> None:
     """Forgets the sequences, the predictions and the weights."""
-    if not await _ask(store.delete(id)):
-        raise _not_found(id)
-
-
-async def _find(store: Store, id: str) -> Explanation:
-    explanation = await _ask(store.get(id))
-    if explanation is None:
-        raise _not_found(id)
-    return explanation
-
-
-async def find_sequence(store: Store, id: str, sequence: int) -> Explanation:
-    """An explanation that has this sequence, and its inputs.
-
-    Raises:
-        NotFound: there is none, or it has not.
-        Unavailable: the store failed.
-    """
-    explanation = await _find(store, id)
-    if sequence >= len(explanation):
-        raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
-    if not explanation.has_inputs:
-        raise NotFound(f"expected an explanation whose inputs are kept, to draw or test it; {NO_INPUTS}")
-    return explanation
-
-
-def _not_found(id: str) -> NotFound:
-    return NotFound(f"expected the id of a kept explanation, received {id!r}: never given, deleted, or too old")
-
-
-async def _ask(answer: Awaitable[R]) -> R:
-    """Awaits the store; its failure is the server's, and passes."""
-    try:
-        return await answer
-    except StoreError as error:
-        raise Unavailable(str(error)) from error
+    if not await ask_store(store.delete(id)):
+        raise not_found(id)
 
 
 def _describe(explanation: Explanation) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from service.explanations.faithfulness import DRAWS, EFFECT, SHARES, UNIFORM, Dr
 from service.explanations.measures import concentration, distance_from_uniform, top_steps
 from service.explanations.record import Explanation
 from service.routes import problems
-from service.routes.attention import Id, Sequence, StoreDep, SVGResponse, find_sequence
+from service.routes.attention import SVGResponse
 from service.routes.examining import ExaminerDep, Held, ask
+from service.routes.finding import Id, Sequence, StoreDep, find_sequence
 from service.schemas import FaithfulnessResponse
 
 router = APIRouter(tags=["attention"])

@@ -1,0 +1,75 @@
+"""What the routes share that read kept explanations: the store, one explanation of it, and how its failure is told."""
+
+from collections.abc import Awaitable
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Path, Query, Request
+
+from service.errors import NotFound, Unavailable
+from service.explanations.record import Explanation
+from service.explanations.store import Store, StoreError
+
+NO_INPUTS = "this one's are not: the server is told to leave them out (--store-inputs false)"
+R = TypeVar("R")
+
+
+def get_store(request: Request) -> Store:
+    """The app's store.
+
+    Raises:
+        NotFound: the server keeps no explanations.
+    """
+    store: Store | None = request.app.state.store
+    if store is None:
+        raise NotFound("expected a server that keeps explanations; this one was started with the store set to none")
+    return store
+
+
+StoreDep = Annotated[Store, Depends(get_store)]
+Id = Annotated[str, Path(description="the `id` of a POST /predict answer")]
+Sequence = Annotated[int, Query(ge=0, description="which sequence of the request a picture shows")]
+
+
+async def ask_store(answer: Awaitable[R]) -> R:
+    """Awaits the store; its failure is the server's, and passes.
+
+    Raises:
+        Unavailable: the store failed.
+    """
+    try:
+        return await answer
+    except StoreError as error:
+        raise Unavailable(str(error)) from error
+
+
+async def find(store: Store, id: str) -> Explanation:
+    """The explanation with this id.
+
+    Raises:
+        NotFound: there is none.
+        Unavailable: the store failed.
+    """
+    explanation = await ask_store(store.get(id))
+    if explanation is None:
+        raise not_found(id)
+    return explanation
+
+
+async def find_sequence(store: Store, id: str, sequence: int) -> Explanation:
+    """An explanation that has this sequence, and its inputs.
+
+    Raises:
+        NotFound: there is none, or it has not.
+        Unavailable: the store failed.
+    """
+    explanation = await find(store, id)
+    if sequence >= len(explanation):
+        raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
+    if not explanation.has_inputs:
+        raise NotFound(f"expected an explanation whose inputs are kept, to draw or test it; {NO_INPUTS}")
+    return explanation
+
+
+def not_found(id: str) -> NotFound:
+    """There is no explanation with this id."""
+    return NotFound(f"expected the id of a kept explanation, received {id!r}: never given, deleted, or too old")
