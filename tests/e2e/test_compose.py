@@ -15,6 +15,23 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MANIFESTS = [json.loads(path.read_text()) for path in sorted(ROOT.glob("models/*/1/model.json"))]
 PATIENCE = 600  # seconds; the first build downloads every package
+ASK_REPLICAS = """
+import json, socket
+from urllib.request import Request, urlopen
+addresses = sorted({found[4][0] for found in socket.getaddrinfo("replica", 8000, type=socket.SOCK_STREAM)})
+answered, kept = set(), {}
+for address in addresses:
+    body = json.dumps({"model": "italy-power", "sequences": [[0.0] * 24]}).encode()
+    request = Request(f"http://{address}:8000/predict", body, {"Content-Type": "application/json"})
+    with urlopen(request) as answer:
+        answered.add(answer.headers["X-Request-Id"][:16])  # all ids of a process begin alike
+        kept[address] = json.load(answer)["id"]
+for address in [*addresses, "replica"]:
+    for id in kept.values():
+        with urlopen(f"http://{address}:8000/attention/{id}") as found:
+            assert json.load(found)["id"] == id
+print(len(addresses), len(answered), len(kept))
+"""
 
 
 class Compose:
@@ -60,7 +77,8 @@ def compose():
         compose.up()
         yield compose
     finally:
-        compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "1")
+        everything = ("--profile", "*")  # a profile's containers and volumes stay if it is not named
+        compose(*everything, "down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "1")
 
 
 @pytest.fixture
@@ -145,3 +163,8 @@ def test_stops_at_once_while_it_still_starts(compose):
     assert time.monotonic() - start < 10
     assert compose.inspect("{{.State.ExitCode}}") in {"0", "143"}  # 143: told to stop before it could listen
     compose.up()
+
+
+def test_two_replicas_behind_one_name_share_their_explanations(compose):
+    compose("up", "--wait", "--wait-timeout", "60", "--build", "replica")
+    assert compose("exec", "server", "python", "-c", ASK_REPLICAS) == "2 2 2"
