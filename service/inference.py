@@ -209,9 +209,12 @@ def _separate(found: Found, counts: list[int]) -> list[Found]:
 
 
 def _is_finite(found: Found) -> bool:
-    arrays = [found.predictions] if found.attention is None else [found.predictions, found.attention.values]
-    # A sum is finite only if all are, and quick; one that overflows is no proof of the contrary.
-    return all(math.isfinite(np.add.reduce(array, axis=None)) or bool(np.isfinite(array).all()) for array in arrays)
+    return _all_finite(found.predictions) and (found.attention is None or _all_finite(found.attention.values))
+
+
+def _all_finite(array: FloatArray) -> bool:
+    # A sum of squares is finite only if all are, and quick; one that overflows is no proof of the contrary.
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
 def _not_finite(part: Part, found: Found) -> Invalid:

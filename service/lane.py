@@ -31,6 +31,14 @@ class Outbox:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Passage, bytes, int]] = []
+        self._default: list[tuple[bytes, bytes]] = []
+        self._rendered = b""
+
+    def headers(self, default: list[tuple[bytes, bytes]]) -> bytes:
+        """uvicorn's default headers as bytes; it makes a new list every second, for the date."""
+        if default is not self._default:
+            self._default, self._rendered = default, b"".join([b"%s: %s\r\n" % header for header in default])
+        return self._rendered
 
     def put(self, passage: "Passage", answer: bytes, status: int) -> None:
         """Has the answer written at the end of this turn of the event loop."""
@@ -60,12 +68,20 @@ class Lane(HttpToolsProtocol):
         self.log_requests: bool = service.state.settings.access_log
         self.largest = min(service.state.settings.max_body, fast.LARGE)
 
+    def on_message_begin(self) -> None:
+        """Makes ready for a request; uvicorn's scope for ASGI is made only where it is needed."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         """Takes the lane if the request is a plain prediction."""
         if self.url == PATH and self._is_plain():
             self.cycle = Passage(self)  # type: ignore[assignment]
-        else:
-            super().on_headers_complete()
+            return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Adds to the body; its length is bounded by its header."""
@@ -167,7 +183,7 @@ class Passage:
         media_type = b"application/json" if status == 200 else b"application/problem+json"
         head = b"%s%scontent-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n" % (
             STATUS_LINE[status],
-            b"".join([b"%s: %s\r\n" % header for header in lane.server_state.default_headers]),
+            lane.outbox.headers(lane.server_state.default_headers),
             media_type,
             len(found),
             self._ids[0].encode(),

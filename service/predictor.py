@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import uuid_utils
@@ -18,6 +19,7 @@ from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, 
 from service.examiner import Examiner, check_count, check_fast
 from service.explanations.record import Explanation
 from service.explanations.store import Store, StoreDown, StoreError
+from service.explanations.tally import Tally
 from service.inference import Found, Inference, Key, Part
 from service.loading import Model
 from service.manifest import Manifest
@@ -39,6 +41,7 @@ class NotLoaded(Exception):
 
 
 Done = Callable[[bytes | HttpError], None]
+Write = Callable[[Explanation, PredictRequest, str | None, str | None], bytes]
 
 
 class Prediction:
@@ -47,12 +50,20 @@ class Prediction:
     Attributes:
         texts: of a model that reads text.
         items: the sequences, `(time, feature)` or ids `(time,)` each.
+        write: makes the body of the answer; see `wire.write_answer`.
     """
 
-    __slots__ = ("examining", "fields", "items", "job", "model", "texts")
+    __slots__ = ("examining", "fields", "items", "job", "model", "texts", "write")
 
-    def __init__(self, model: Model, fields: PredictRequest, items: Ragged, texts: list[str] | None = None) -> None:
-        self.model, self.fields, self.items, self.texts = model, fields, items, texts
+    def __init__(
+        self,
+        model: Model,
+        fields: PredictRequest,
+        items: Ragged,
+        texts: list[str] | None = None,
+        write: Write = wire.write_answer,
+    ) -> None:
+        self.model, self.fields, self.items, self.texts, self.write = model, fields, items, texts, write
         self.job: Job[Key, Part, Found] | None = None
         self.examining: asyncio.Task[None] | None = None
 
@@ -72,16 +83,25 @@ class Predictor:
         self.batcher: Batcher[Key, Part, Found] = Batcher(
             Inference(telemetry).run, _seconds, _share, self._limits, settings.max_wait, self._observe
         )
-        self.examiner = Examiner(repository, self.batcher, settings)
+        self.examiner = Examiner(repository, self.batcher, settings, telemetry)
+        self._tally = Tally(telemetry)
         telemetry.gauge("queue_length", "Requests that wait for their first run or their next.", self._queue_length)
 
     async def predict(self, body: bytes) -> bytes:
-        """Request body to answer body. Cancelled, it drops the work.
+        """Request body to answer body; see `answer`."""
+        return await self.answer(partial(self.read, body), large=len(body) >= fast.LARGE)
+
+    async def answer(self, read: Callable[[], Prediction], large: bool = False) -> bytes:
+        """The answer to the request that `read` reads. Cancelled, it drops the work.
+
+        Args:
+            read: `read`, or one that calls `admit`; called again once the model is loaded.
+            large: reads on a thread.
 
         Raises:
             HttpError: the request is at fault, or the server; says how.
         """
-        prediction = await self._read_when_loaded(body)
+        prediction = await self._read_when_loaded(read, large)
         answer: asyncio.Future[bytes | HttpError] = asyncio.get_running_loop().create_future()
 
         def done(found: bytes | HttpError) -> None:
@@ -107,20 +127,33 @@ class Predictor:
         """
         request = fast.read(body)
         fields = request.fields if request else reading.read_request(body)
+        return self.admit(fields, lambda model: self._read(model, fields, request, body))
+
+    def admit(self, fields: PredictRequest, read: Callable[[Model], Prediction]) -> Prediction:
+        """The request that `read` makes for its model.
+
+        Args:
+            fields: all but the sequences.
+
+        Raises:
+            HttpError: it is at fault; says how.
+            NotLoaded: the model is not in memory.
+        """
         model = self._repository.loaded(fields.model, fields.version)
         if model is None:
             raise NotLoaded(fields.model, fields.version)
         try:
-            return self._read(model, fields, request, body)
+            _check_options(fields, model.manifest)
+            return read(model)
         except HttpError as error:
             self._refused(model.manifest, error)
             raise
 
-    async def _read_when_loaded(self, body: bytes) -> Prediction:
+    async def _read_when_loaded(self, read: Callable[[], Prediction], large: bool) -> Prediction:
         """Reads a request, once its model is loaded."""
         while True:
             try:
-                return self.read(body) if len(body) < fast.LARGE else await asyncio.to_thread(self.read, body)
+                return await asyncio.to_thread(read) if large else read()
             except NotLoaded as missing:
                 await self._load(missing)
 
@@ -132,7 +165,6 @@ class Predictor:
             raise as_http(DeadlineExceeded()) from error
 
     def _read(self, model: Model, fields: PredictRequest, request: fast.FastRequest | None, body: bytes) -> Prediction:
-        _check_options(fields, model.manifest)
         limits = (self._settings.max_sequences, self._settings.max_steps)
         if model.codec is not None:
             texts = reading.read_texts(_sequences(fields, request, body), model.manifest, *limits)
@@ -202,7 +234,10 @@ class Predictor:
         if isinstance(outcome, Exception):
             done(as_http(outcome))
             return
-        explanation = _explain(prediction, inference.merge(parts, outcome))
+        found = inference.merge(parts, outcome)
+        if found.attention is not None:
+            self._tally.add(prediction.model.manifest, found.attention)
+        explanation = _explain(prediction, found)
         if prediction.fields.faithfulness is None:
             self._keep(prediction, explanation, done)
         else:
@@ -220,18 +255,18 @@ class Predictor:
     def _keep(self, prediction: Prediction, explanation: Explanation, done: Done) -> None:
         """Keeps the explanation, if that is wanted, and answers."""
         if self._store is None or not prediction.fields.store:
-            done(wire.write_answer(explanation, prediction.fields, None, None))
+            done(prediction.write(explanation, prediction.fields, None, None))
             return
 
         def kept(future: asyncio.Future[None]) -> None:
             error = future.exception()
             self._telemetry.kept(error is None)
             if error is None:
-                done(wire.write_answer(explanation, prediction.fields, explanation.id, None))
+                done(prediction.write(explanation, prediction.fields, explanation.id, None))
             elif isinstance(error, StoreError):  # the prediction stands; the caller is told what it lacks
                 if not isinstance(error, StoreDown):  # said once, when it went down
                     logger.error("explanation not kept: %s", error)
-                done(wire.write_answer(explanation, prediction.fields, None, str(error)))
+                done(prediction.write(explanation, prediction.fields, None, str(error)))
             else:
                 done(as_http(error))
 
@@ -294,9 +329,9 @@ def name_labels(predictions: FloatArray, manifest: Manifest) -> list[str] | None
     """The most probable label of each sequence; None for values. `predictions`: `(sequence, output)`."""
     if not manifest.labels:
         return None
-    binary = manifest.task == "binary"
-    classes = predictions[:, 0] >= 0.5 if binary else predictions.argmax(axis=1)
-    return [manifest.labels[i] for i in classes.tolist()]
+    if manifest.task == "binary":
+        return [manifest.labels[probability >= 0.5] for probability in predictions[:, 0].tolist()]
+    return [manifest.labels[i] for i in predictions.argmax(axis=1).tolist()]
 
 
 def _check_options(request: PredictRequest, manifest: Manifest) -> None:

@@ -28,7 +28,7 @@ State = Literal["loaded", "not loaded", "loading"]
 class PredictRequest(BaseModel):
     """Sequences to predict. They may differ in length where the model takes different lengths."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     sequences: Annotated[list[Any], WithJsonSchema(SEQUENCES_SCHEMA)] = Field(
         min_length=1,
