@@ -49,6 +49,7 @@ def fit(
     input_noise: options.InputNoise = None,
     block_noise: options.BlockNoise = None,
     epochs: options.Epochs = None,
+    keep: options.Keep = None,
     patience: options.Patience = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
@@ -71,7 +72,7 @@ def fit(
     features: options.Features = None,
     step: options.Step = None,
 ) -> None:
-    """Fit a model on a data set, and keep the epoch with the lowest validation loss.
+    """Fit a model on a data set, and keep the epoch with the lowest validation loss, or the last one (--keep).
 
     What is not given is taken from the settings found to work for the data set.
 
@@ -119,7 +120,7 @@ def fit(
         input_noise=input_noise,
         block_noise=block_noise,
     )
-    changes = given(epochs=epochs, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
+    changes = given(epochs=epochs, keep=keep, patience=patience, batch_size=batch_size, learning_rate=learning_rate)
     kind = "search" if search else position or "before"
     folder = out or Path("runs") / f"{data if data in BUILT_IN else Path(data).stem}-{kind}"
     settings = SETTINGS.get(data, OWN)

@@ -1,7 +1,7 @@
 """Fits one configuration with one or more seeds, into a run folder.
 
 RUN/run.json               what was fitted, and every seed's validation loss; which seed was chosen
-RUN/seed-N/model.keras     the weights of the epoch with the lowest validation loss
+RUN/seed-N/model.keras     the weights of the epoch with the lowest validation loss, or of the last one
 RUN/seed-N/history.json    losses and metrics, epoch by epoch
 RUN/learning-curve.svg     the losses of every seed as a picture
 RUN/search.json            which configurations were tried before, if any
@@ -35,6 +35,7 @@ from training.runs import (
     BaseRun,
     FitConfig,
     clear,
+    keeping,
     learning_curve,
     optimizer,
     progress,
@@ -117,8 +118,8 @@ def fit(
             fitted, histories[seed] = fit_seed(data, model, config, seed, advance)
         fitted.save(target / MODEL_FILE)
         (target / HISTORY_FILE).write_text(json.dumps(histories[seed], indent=1))
-    lowest = {seed: float(np.nanmin(history["val_loss"])) for seed, history in histories.items()}
-    run = Run(data=data_name, data_options=data_options, model=model, fit=config, validation_loss=lowest)
+    kept = {seed: history["val_loss"][config.kept(history["val_loss"])] for seed, history in histories.items()}
+    run = Run(data=data_name, data_options=data_options, model=model, fit=config, validation_loss=kept)
     (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
     (folder / CURVE_FILE).write_text(charts.svg(learning_curve(folder.name, histories)))
     return run
@@ -132,7 +133,7 @@ def fit_seed(
     on_epoch: Callable[[dict[str, float]], None],
     *callbacks: keras.callbacks.Callback,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Fits one model; returns it with the weights of its best epoch, and its history.
+    """Fits one model; returns it with the weights of its best epoch or of its last, and its history.
 
     Args:
         on_epoch: called with the losses and metrics of each epoch.
@@ -140,7 +141,7 @@ def fit_seed(
 
     Raises:
         ValueError: the model does not fit the data.
-        Diverged: the validation loss was never finite.
+        Diverged: the validation loss was never finite or, where the last epoch is kept, is not in the end.
     """
     if data.variable_length and not config.variable_length:
         raise ValueError(f"expected variable_length, because the sequences of {data.name} differ in length")
@@ -165,14 +166,15 @@ def fit_seed(
         class_weight=class_weights(data),
         verbose=0,
         callbacks=[
-            keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True),
+            *keeping(settings),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(logs)),
             *callbacks,
         ],
     )
-    if not np.isfinite(history.history["val_loss"]).any():
+    losses = history.history["val_loss"]
+    if not np.isfinite(losses[settings.kept(losses)]):
         raise Diverged(
-            f"expected a finite validation loss, received none in {len(history.epoch)} epochs: training diverged. "
+            f"expected a finite validation loss, received {losses[-1]} after {len(losses)} epochs: training diverged. "
             "A smaller learning_rate usually helps"
         )
     return model, {name: [float(value) for value in values] for name, values in history.history.items()}

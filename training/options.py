@@ -146,6 +146,14 @@ BlockNoise = Annotated[
 ]
 
 Epochs = Annotated[int | None, typer.Option(help="Epochs at most.", min=1, rich_help_panel=TRAINING)]
+Keep = Annotated[
+    Literal["best", "last"] | None,
+    typer.Option(
+        help="The epoch of the lowest validation loss, or the last: better where validation has few sequences.",
+        show_default="best",
+        rich_help_panel=TRAINING,
+    ),
+]
 Patience = Annotated[
     int | None, typer.Option(help="Epochs without a better validation loss.", min=1, rich_help_panel=TRAINING)
 ]

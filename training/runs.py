@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import keras
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,9 +28,19 @@ class FitConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=50, gt=0, description="epochs at most")
-    patience: int = Field(default=20, gt=0, description="stop after this many epochs without a lower validation loss")
+    keep: Literal["best", "last"] = Field(
+        default="best", description="weights of the epoch with the lowest validation loss, or of the last one"
+    )
+    patience: int = Field(
+        default=20, gt=0, description="keeping the best: stop after this many epochs without a lower validation loss"
+    )
     batch_size: int = Field(default=32, gt=0)
     learning_rate: float = Field(default=0.003, gt=0, description="of Adam, at first; a cosine takes it down to 0")
+
+    def kept(self, losses: list[float]) -> int:
+        """Which epoch's weights are kept, of the validation losses of all; one that is not finite where none is."""
+        lost = self.keep == "last" or not np.isfinite(losses).any()
+        return len(losses) - 1 if lost else int(np.nanargmin(losses))
 
 
 class BaseRun(BaseModel):
@@ -38,7 +49,7 @@ class BaseRun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fit: FitConfig
-    validation_loss: dict[int, float] = Field(description="lowest, by seed")
+    validation_loss: dict[int, float] = Field(description="of the weights kept, by seed")
 
     @property
     def chosen(self) -> int:
@@ -56,6 +67,13 @@ def optimizer(config: FitConfig, samples: int) -> keras.optimizers.Optimizer:
     steps = config.epochs * math.ceil(samples / config.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     return keras.optimizers.Adam(schedule, clipnorm=1.0)
+
+
+def keeping(config: FitConfig) -> list[keras.callbacks.Callback]:
+    """What leaves a model with the weights that are kept, and ends its training early where those are the best."""
+    if config.keep == "last":
+        return []
+    return [keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)]
 
 
 def seed_folder(run: Path, seed: int) -> Path:

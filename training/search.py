@@ -48,7 +48,7 @@ class Try(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: ModelConfig
-    validation_loss: float | None = Field(description="lowest; None: training diverged")
+    validation_loss: float | None = Field(description="of the weights kept; None: training diverged")
     metric: float | None = Field(description="accuracy of that epoch or, of values, root mean squared error")
     epochs: int
     seconds: float
@@ -143,13 +143,13 @@ def _try(data: Data, model: ModelConfig, settings: FitConfig, stop: StopAfter) -
         _, history = fit_seed(data, model, settings, 0, lambda logs: None, stop)
     except Diverged:
         return Try(model=model, validation_loss=None, metric=None, epochs=0, seconds=time.monotonic() - began)
-    best = int(np.nanargmin(history["val_loss"]))
-    loss = history["val_loss"][best]
+    kept = settings.kept(history["val_loss"])
+    loss = history["val_loss"][kept]
     root = float(np.sqrt(loss) * data.train.targets.std())  # the loss of a value is that of a standardized target
     return Try(
         model=model,
         validation_loss=loss,
-        metric=history["val_accuracy"][best] if data.labels else root,
+        metric=history["val_accuracy"][kept] if data.labels else root,
         epochs=len(history["val_loss"]),
         seconds=time.monotonic() - began,
     )

@@ -113,9 +113,14 @@ def test_a_seed_gives_the_same_weights_whatever_was_fitted_before_it_and_another
     assert not same_weights(alone, run.load_model(fitted_run, 0))
 
 
-def test_fitting_stops_when_validation_no_longer_gets_better_and_keeps_the_best_epoch():
+def judged_wrongly():
+    """Data on which the validation loss rises with what is learnt."""
     data = planted(n=400)
-    wrong = replace(data, validation=replace(data.validation, targets=1 - data.validation.targets))
+    return replace(data, validation=replace(data.validation, targets=1 - data.validation.targets))
+
+
+def test_fitting_stops_when_validation_no_longer_gets_better_and_keeps_the_best_epoch():
+    wrong = judged_wrongly()
     seen = []
     settings = FitConfig(epochs=30, patience=2, batch_size=16, learning_rate=0.03)
     model, history = fit_seed(wrong, SMALL, settings, 0, lambda logs: seen.append(logs["val_loss"]))
@@ -124,6 +129,24 @@ def test_fitting_stops_when_validation_no_longer_gets_better_and_keeps_the_best_
     assert seen == history["val_loss"]
     prediction = model.predict(wrong.validation.inputs(False), verbose=0)["prediction"][:, 0]
     assert binary_crossentropy(prediction, wrong.validation.targets) == pytest.approx(min(seen), abs=1e-5)
+
+
+def test_or_it_goes_to_the_end_and_keeps_the_last_epoch():
+    wrong = judged_wrongly()
+    model, history = fitted(wrong, epochs=6, patience=1, batch_size=16, learning_rate=0.03, keep="last")
+    assert len(history["val_loss"]) == 6
+    prediction = model.predict(wrong.validation.inputs(False), verbose=0)["prediction"][:, 0]
+    last = binary_crossentropy(prediction, wrong.validation.targets)
+    assert last == pytest.approx(history["val_loss"][-1], abs=1e-5)
+    assert last > min(history["val_loss"]) + 0.1
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("best", 1), ("last", 2)])
+def test_the_epoch_that_is_kept(keep, kept):
+    config = FitConfig(keep=keep)
+    assert config.kept([0.5, 0.2, 0.3]) == kept
+    assert config.kept([float("nan"), 0.2, float("inf")]) == kept
+    assert config.kept([float("nan")] * 3) == 2  # nothing is worth keeping
 
 
 def test_a_regression_is_fitted_on_the_standardized_target_and_predicts_in_its_unit():

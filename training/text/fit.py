@@ -22,6 +22,7 @@ from training.runs import (
     BaseRun,
     FitConfig,
     clear,
+    keeping,
     learning_curve,
     optimizer,
     progress,
@@ -101,7 +102,9 @@ def fit_pairs(
         longest=max(map(len, data.train.targets)),
         model=model,
         fit=config,
-        validation_loss={seed: min(history["val_loss"]) for seed, history in histories.items()},
+        validation_loss={
+            seed: history["val_loss"][config.kept(history["val_loss"])] for seed, history in histories.items()
+        },
     )
     (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
     (folder / CURVE_FILE).write_text(charts.svg(learning_curve(folder.name, histories)))
@@ -116,7 +119,7 @@ def fit_seed(
     seed: int,
     on_epoch: Callable[[dict[str, float]], None],
 ) -> tuple[EncoderDecoder, dict[str, list[float]]]:
-    """Fits one model; returns it with the weights of its best epoch, and its history.
+    """Fits one model; returns it with the weights of its best epoch or of its last, and its history.
 
     Args:
         on_epoch: called with the losses of each epoch.
@@ -138,7 +141,7 @@ def fit_seed(
         batch_size=settings.batch_size,
         verbose=0,
         callbacks=[
-            keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True),
+            *keeping(settings),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(logs)),
         ],
     )
