@@ -1,39 +1,47 @@
 """What lists of explanations in a SQLite file are made from: all of them but their arrays, in a table of its own.
 
-Looking through the whole of it for a model or a label takes milliseconds. It follows the explanations with some delay,
-many at a time: a second table, or indexes, would make a commit of one explanation much longer.
+Looking through the whole of it for a model or a label takes milliseconds. It follows the bundles with some delay, many
+at a time: a second table, or an index, would make a commit of one explanation much longer.
 """
 
 import sqlite3
+from collections.abc import Iterator
 
 import msgspec
 from uuid_utils import UUID
 
+from service.explanations.bundles import ID, decode_head
 from service.explanations.store import Entry, Filter
 
 TABLES = ("entries", "catalogued")
 SCHEMA = (
+    # `place`: the number of the explanation, in the order in which they came.
     """CREATE TABLE IF NOT EXISTS entries (
-        id BLOB PRIMARY KEY, created REAL, model TEXT, version INTEGER, sequences INTEGER, labels TEXT
+        id BLOB PRIMARY KEY, place INTEGER, created REAL, model TEXT, version INTEGER, sequences INTEGER, labels TEXT
     ) WITHOUT ROWID""",
-    # The last explanation that is in the catalogue.
+    # The last bundle that is in the catalogue.
     "CREATE TABLE IF NOT EXISTS catalogued (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL)",
     "INSERT OR IGNORE INTO catalogued VALUES (1, 0)",
 )
+Row = tuple[bytes, int, float, str, int, int, str]
 
 
 def catch_up(db: sqlite3.Connection) -> None:
     """Adds the explanations that are new since the last time."""
-    db.execute(
-        "INSERT OR IGNORE INTO entries SELECT id, created, model, version, sequences, labels FROM explanations "
-        "WHERE sequence > (SELECT sequence FROM catalogued)"
-    )
-    db.execute("UPDATE catalogued SET sequence = coalesce((SELECT max(sequence) FROM explanations), 0)")
+    new = db.execute(
+        "SELECT sequence, record FROM bundles WHERE sequence > (SELECT sequence FROM catalogued) AND ids != x'' "
+        "ORDER BY sequence"
+    ).fetchall()
+    if new:
+        rows = (row for sequence, record in new for row in _rows(sequence, record))
+        db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        db.execute("UPDATE catalogued SET sequence = ?", (new[-1][0],))
 
 
-def sweep(db: sqlite3.Connection) -> None:
-    """Removes what is not kept any more."""
-    db.execute("DELETE FROM entries WHERE id < (SELECT id FROM explanations ORDER BY sequence LIMIT 1)")
+def forget(db: sqlite3.Connection, ids: bytes) -> None:
+    """Removes explanations whose ids, end to end, these are."""
+    each = ((ids[start : start + ID],) for start in range(0, len(ids), ID))
+    db.executemany("DELETE FROM entries WHERE id = ?", each)
 
 
 def latest(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, limit: int) -> list[Entry]:
@@ -46,8 +54,7 @@ def latest(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int
     since = max(oldest, filter.since.timestamp() if filter.since else 0)
     conditions: dict[str, object] = {
         "created >= ?": since,
-        "id >= (SELECT id FROM explanations WHERE sequence > (SELECT max(sequence) FROM explanations) - ? "
-        "ORDER BY sequence LIMIT 1)": max_count,
+        "place > (SELECT max(sequence) FROM bundles) - ?": max_count,
     }
     if filter.model is not None:
         conditions["model = ?"] = filter.model
@@ -68,3 +75,14 @@ def latest(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int
         Entry(str(UUID(bytes=id)), created, model, version, sequences, msgspec.json.decode(labels))
         for id, created, model, version, sequences, labels in rows
     ]
+
+
+def _rows(sequence: int, record: bytes) -> Iterator[Row]:
+    """The explanations of a bundle."""
+    head = decode_head(record)
+    place = sequence - len(head)
+    for index, rows in enumerate(head.rows):
+        id = head.ids[ID * index : ID * index + ID]
+        labels = sorted(set(head.labels[rows])) if head.labels else []
+        text = msgspec.json.encode(labels).decode()
+        yield id, place + index + 1, head.created[index], head.model, head.version, head.counts[index], text

@@ -1,4 +1,4 @@
-"""A SQLite file with a table of explanations, and connections to it whose statements run off the event loop."""
+"""A SQLite file with tables of explanations, and connections to it whose statements run off the event loop."""
 
 import asyncio
 import logging
@@ -16,20 +16,16 @@ from service.explanations.store import StoreError
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 6  # of the rows; PRAGMA user_version of the file
+FORMAT = 7  # of the rows; PRAGMA user_version of the file
 SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS explanations (
-        sequence INTEGER PRIMARY KEY,
-        id BLOB NOT NULL UNIQUE,
-        created REAL NOT NULL,
-        model TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        sequences INTEGER NOT NULL,
-        labels TEXT NOT NULL,
-        record BLOB NOT NULL
+    # A row holds the explanations (sequence - how many, sequence], numbered in the order in which they came.
+    """CREATE TABLE IF NOT EXISTS bundles (
+        sequence INTEGER PRIMARY KEY, created REAL NOT NULL, ids BLOB NOT NULL, record BLOB NOT NULL
     )""",
     *catalogue.SCHEMA,
 )
+# Tables of this format and of earlier ones.
+TABLES = ("bundles", "explanations", *catalogue.TABLES)
 # Pages of the write-ahead log, of 4 kB, before they are moved into the file, which takes milliseconds: not too often.
 CHECKPOINT = 4000
 
@@ -57,9 +53,9 @@ class Connection:
         self._keep_a_wal()
         with self.transaction() as db:
             [found] = db.execute("PRAGMA user_version").fetchone()
-            if found != FORMAT and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'explanations'").fetchone():
+            if found not in (0, FORMAT):
                 logger.warning("explanations of another version of this server are dropped")
-                for table in ("explanations", *catalogue.TABLES):
+                for table in TABLES:
                     db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA:
                 db.execute(statement)

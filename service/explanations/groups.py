@@ -1,11 +1,9 @@
 """Group commit: what is put while a commit is on its way is committed together next, with one task for all of it."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -25,14 +23,11 @@ class Groups(Generic[T]):
     """The group that is filled and the one that is committed.
 
     Args:
-        commit: commits rows; never two at a time.
-        at_once: commits rows right here, if it can in no time; tells whether it has.
+        commit: commits rows; never two at a time. Returns None if it has done so right away.
     """
 
-    def __init__(
-        self, commit: Callable[[list[T]], Awaitable[None]], at_once: Callable[[list[T]], bool] = lambda rows: False
-    ) -> None:
-        self._commit, self._at_once = commit, at_once
+    def __init__(self, commit: Callable[[list[T]], Awaitable[None] | None]) -> None:
+        self._commit = commit
         self._next: Group[T] | None = None
         self._now: Group[T] | None = None
 
@@ -56,17 +51,20 @@ class Groups(Generic[T]):
         self._next = None
         if group is None:
             return
-        if self._at_once(group.rows):
-            group.committed.set_result(None)
-            self._write()
+        try:
+            writing = self._commit(group.rows)
+        except Exception as error:  # noqa: BLE001 (whatever it is, who waits is told)
+            self._written(group, error)
         else:
-            writing = asyncio.ensure_future(self._commit(group.rows))
-            writing.add_done_callback(lambda written: self._written(group, written))
+            if writing is None:
+                self._written(group, None)
+            else:
+                task = asyncio.ensure_future(writing)
+                task.add_done_callback(lambda task: self._written(group, task.exception()))
 
-    def _written(self, group: Group[T], written: asyncio.Future[None]) -> None:
-        self._write()
-        error = written.exception()
+    def _written(self, group: Group[T], error: BaseException | None) -> None:
         if error is None:
             group.committed.set_result(None)
         else:
             group.committed.set_exception(error)
+        self._write()

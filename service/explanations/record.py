@@ -1,7 +1,6 @@
 """One kept explanation: everything an answer was made of, readable without the model that made it."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -63,36 +62,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         """The same, without what was received."""
         return msgspec.structs.replace(self, sequences=None, texts=None, unknown=None)
 
-    def encode(self) -> bytes:
-        """MessagePack, arrays as their shape and little-endian float32 bytes."""
-        return _encoder.encode(self)
-
-    @classmethod
-    def decode(cls, data: bytes) -> "Explanation":
-        """The inverse of `encode`."""
-        return _decoder.decode(data)
-
 
 def steps(weights: FloatArray) -> FloatArray:
     """Weights by step, `(time,)`: as they are when shared, the mean over features of `(time, feature)`."""
     return weights if weights.ndim == 1 else weights.mean(axis=1)
-
-
-def _to_wire(value: Any) -> Any:
-    if isinstance(value, Ragged):
-        widths = None if value.widths is None else value.widths.astype("<i4").tobytes()
-        return _to_wire(value.values), value.lengths.astype("<i4").tobytes(), widths
-    return value.shape, np.ascontiguousarray(value, "<f4").tobytes()
-
-
-def _from_wire(kind: type, value: Any) -> Any:
-    if kind is Ragged:
-        values, lengths, widths = value
-        ends = np.frombuffer(lengths, "<i4")
-        return Ragged(_from_wire(np.ndarray, values), ends, None if widths is None else np.frombuffer(widths, "<i4"))
-    shape, data = value
-    return np.frombuffer(data, "<f4").reshape(shape)
-
-
-_encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
-_decoder = msgspec.msgpack.Decoder(Explanation, dec_hook=_from_wire)

@@ -3,29 +3,36 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import msgspec
 from uuid_utils import UUID
 
 from service.errors import StartupError
 from service.explanations import catalogue
+from service.explanations.bundles import Bundle, bundle, decode
 from service.explanations.database import Connection
 from service.explanations.groups import Groups
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreError
 
-Row = tuple[bytes, float, str, int, int, str, bytes]
-AT_ONCE = 64  # rows that are committed on the event loop: that takes less than going to a thread and back
-BEHIND = 256  # rows from one time that the catalogue is brought up to date, and what is too much deleted, to the next
+Row = tuple[int, float, bytes, bytes]
+AT_ONCE = 256_000  # bytes that are committed on the event loop: that takes less than going to a thread and back
+BEHIND = 256  # explanations from one time that the catalogue follows, and what is too much is deleted, to the next
+INSERT = "INSERT INTO bundles VALUES ((SELECT coalesce(max(sequence), 0) FROM bundles) + ?, ?, ?, ?)"
+# The catalogue knows where an explanation is, and what it does not know yet is at the end.
+FIND = """SELECT sequence, record, (SELECT max(sequence) FROM bundles) FROM bundles WHERE sequence = coalesce(
+    (SELECT min(sequence) FROM bundles WHERE sequence >= (SELECT place FROM entries WHERE id = :id)),
+    (SELECT sequence FROM bundles WHERE sequence > (SELECT sequence FROM catalogued) AND instr(ids, :id))
+)"""
 
 
 class SQLiteStore:
     """A `Store` in one file, bounded by count and by age.
 
-    What is put is committed in groups. Reading has a connection and a thread of its own, so that it does not wait for
-    writing. So has writing, but for small groups: they are committed right away, if nobody else writes.
+    What is put is committed in groups, as one row for each model. Reading has a connection and a thread of its own, so
+    that it does not wait for writing. So has writing, but for small groups: they are committed right away, if nobody
+    else writes.
 
     Args:
         path: the file; made, with its folder, where it is not there.
@@ -42,7 +49,7 @@ class SQLiteStore:
 
     def __init__(self, path: Path, max_count: int, max_age: float, clock: Callable[[], float] = time.time) -> None:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
-        self._groups: Groups[Row] = Groups(self._write, self._write_at_once)
+        self._groups: Groups[Explanation] = Groups(self._commit)
         self._behind = 0
         self.trouble: str | None = None
         try:
@@ -60,22 +67,12 @@ class SQLiteStore:
 
     def put(self, explanation: Explanation) -> asyncio.Future[None]:
         """See `Store.put`."""
-        row: Row = (
-            UUID(explanation.id).bytes,
-            explanation.created,
-            explanation.model,
-            explanation.version,
-            len(explanation),
-            msgspec.json.encode(sorted(set(explanation.labels or []))).decode(),
-            explanation.encode(),
-        )
-        return self._groups.put(row)
+        return self._groups.put(explanation)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
         key = _key(id)
-        found = key and await self._reader.do(self._get, key)
-        return Explanation.decode(found) if found else None
+        return await self._reader.do(self._get, key) if key else None
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """See `Store.latest`."""
@@ -93,31 +90,31 @@ class SQLiteStore:
         for connection in (self._writer, self._reader, self._at_once):
             await connection.close()
 
-    def _write_at_once(self, rows: list[Row]) -> bool:
-        """Commits a few rows, unless someone else writes, or it is time to tidy up."""
-        if len(rows) > AT_ONCE or self._behind >= BEHIND:
-            return False
-        try:
-            with self._at_once.transaction() as db:
-                _insert(db, rows)
-        except sqlite3.Error:  # busy, mostly; what it is otherwise comes out on the thread
-            return False
-        self._behind += len(rows)
-        self.trouble = None
-        return True
+    def _commit(self, explanations: list[Explanation]) -> Awaitable[None] | None:
+        """Commits a group: right here if it is small, unless someone else writes, or it is time to tidy up."""
+        rows = [_row(one) for one in bundle(explanations)]
+        behind = self._behind
+        self._behind += len(explanations)
+        if behind < BEHIND and sum(len(record) for *_, record in rows) <= AT_ONCE:
+            try:
+                _insert(self._at_once, rows)
+            except sqlite3.Error:  # busy, mostly; what it is otherwise comes out on the thread
+                pass
+            else:
+                self.trouble = None
+                return None
+        return self._write(rows)
 
     async def _write(self, rows: list[Row]) -> None:
         try:
-            await self._writer.do(self._insert, rows)
+            await self._writer.do(self._insert_and_tidy, rows)
         except StoreError as error:
             self.trouble = str(error)
             raise
         self.trouble = None
 
-    def _insert(self, rows: list[Row]) -> None:
-        with self._writer.transaction() as db:
-            _insert(db, rows)
-        self._behind += len(rows)
+    def _insert_and_tidy(self, rows: list[Row]) -> None:
+        _insert(self._writer, rows)
         if self._behind >= BEHIND:
             self._tidy()
 
@@ -130,42 +127,52 @@ class SQLiteStore:
         self._behind = 0
         with self._writer.transaction() as db:
             catalogue.catch_up(db)
-            db.execute(
-                "DELETE FROM explanations WHERE sequence <= (SELECT max(sequence) FROM explanations) - ?",
-                (self._max_count,),
-            )
-            db.execute(
-                "DELETE FROM explanations WHERE created < ? "
-                "AND sequence IN (SELECT sequence FROM explanations ORDER BY sequence LIMIT ?)",
-                (self._oldest(), BEHIND),
-            )
-            catalogue.sweep(db)
+            gone = db.execute(
+                "SELECT sequence, ids FROM bundles WHERE sequence <= (SELECT max(sequence) FROM bundles) - ?"
+                " UNION SELECT sequence, ids FROM (SELECT * FROM bundles ORDER BY sequence LIMIT ?) WHERE created < ?",
+                (self._max_count, BEHIND, self._oldest()),
+            ).fetchall()
+            for sequence, ids in gone:
+                db.execute("DELETE FROM bundles WHERE sequence = ?", (sequence,))
+                catalogue.forget(db, ids)
 
     def _oldest(self) -> float:
         return self._clock() - self._max_age
 
-    def _get(self, id: bytes) -> bytes | None:
-        found = self._reader.db.execute(
-            "SELECT record FROM explanations WHERE id = ? AND created >= ? "
-            "AND sequence > (SELECT max(sequence) FROM explanations) - ?",
-            (id, self._oldest(), self._max_count),
-        ).fetchone()
-        return found[0] if found else None
+    def _get(self, id: bytes) -> Explanation | None:
+        found = self._reader.db.execute(FIND, {"id": id}).fetchone()
+        if found is None:
+            return None
+        sequence, record, last = found
+        kept = decode(record)
+        index = kept.index(id)
+        if index is None or sequence - len(kept) + index + 1 <= last - self._max_count:
+            return None
+        return kept[index] if kept.created[index] >= self._oldest() else None
 
     def _delete(self, id: bytes) -> bool:
         with self._writer.transaction() as db:
-            db.execute("DELETE FROM entries WHERE id = ?", (id,))
-            return db.execute("DELETE FROM explanations WHERE id = ?", (id,)).rowcount > 0
+            found = db.execute(FIND, {"id": id}).fetchone()
+            if found is None:
+                return False
+            sequence, record, _ = found
+            rest = [one for one in decode(record) if one.id != str(UUID(bytes=id))]
+            _, _, ids, record = _row(Bundle.of(rest)) if rest else (0, 0, b"", b"")
+            db.execute("UPDATE bundles SET ids = ?, record = ? WHERE sequence = ?", (ids, record, sequence))
+            catalogue.forget(db, id)
+            return True
 
 
-def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:
-    for some in _in_powers_of_two(rows):
-        values = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(some))
-        db.execute(
-            "INSERT INTO explanations (id, created, model, version, sequences, labels, record) "  # noqa: S608
-            f"VALUES {values}",
-            [value for row in some for value in row],
-        )
+def _row(bundle: Bundle) -> Row:
+    return len(bundle), max(bundle.created), bundle.ids, bundle.encode()
+
+
+def _insert(connection: Connection, rows: list[Row]) -> None:
+    if len(rows) == 1:
+        connection.db.execute(INSERT, rows[0])
+    else:
+        with connection.transaction() as db:
+            db.executemany(INSERT, rows)
 
 
 def _key(id: str) -> bytes | None:
@@ -174,13 +181,3 @@ def _key(id: str) -> bytes | None:
         return UUID(id).bytes
     except ValueError:
         return None
-
-
-def _in_powers_of_two(rows: list[Row]) -> Iterator[list[Row]]:
-    """Rows for one statement each: few different ones, so that SQLite need not compile them again and again."""
-    size, start = 64, 0
-    while start < len(rows):
-        while size > len(rows) - start:
-            size //= 2
-        yield rows[start : start + size]
-        start += size

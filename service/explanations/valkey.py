@@ -24,6 +24,7 @@ from valkey.backoff import NoBackoff
 from valkey.exceptions import ValkeyError
 
 from service.errors import StartupError
+from service.explanations.bundles import Bundle, decode
 from service.explanations.groups import Groups
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreDown, StoreError
@@ -124,13 +125,13 @@ class ValkeyStore:
             sorted(set(explanation.labels or [])),
         )
         entry = UUID(explanation.id).bytes + _encoder.encode(listed)
-        return self._groups.put((entry, explanation.encode()))
+        return self._groups.put((entry, Bundle.of([explanation]).encode()))
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
         key = _key(id)
         record = key and await self._ask(self._client.get, PREFIX + b"record:" + key)
-        explanation = Explanation.decode(record) if record else None
+        explanation = decode(record)[0] if record else None
         return explanation if explanation and explanation.created >= self._oldest() else None
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:

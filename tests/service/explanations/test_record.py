@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
-from service.explanations.record import Explanation, steps
+from service.explanations.bundles import Bundle, decode
+from service.explanations.record import steps
 from tests.service.explanations.builders import explanation
 
 
 @pytest.mark.parametrize("options", [{}, {"per_feature": True}, {"with_attention": False}, {"steps": (1, 7, 3)}])
 def test_a_record_comes_back_as_it_was(options):
     before = explanation(**options)
-    after = Explanation.decode(before.encode())
+    after = decode(Bundle.of([before]).encode())[0]
     for name in ("id", "created", "model", "version", "task", "features", "classes", "labels"):
         assert getattr(after, name) == getattr(before, name)
     np.testing.assert_array_equal(after.predictions, before.predictions)

@@ -38,11 +38,11 @@ def test_a_failing_database_is_a_store_error_and_it_recovers(tmp_path):
     async def fail_and_recover():
         await store.put(explanation())
         assert store.trouble is None
-        await store._writer.do(store._writer.db.execute, "ALTER TABLE explanations RENAME TO elsewhere")
+        await store._writer.do(store._writer.db.execute, "ALTER TABLE bundles RENAME TO elsewhere")
         with pytest.raises(StoreError, match="no such table"):
             await store.put(explanation())
         assert "no such table" in store.trouble
-        await store._writer.do(store._writer.db.execute, "ALTER TABLE elsewhere RENAME TO explanations")
+        await store._writer.do(store._writer.db.execute, "ALTER TABLE elsewhere RENAME TO bundles")
         await store.put(explanation())
         assert store.trouble is None
         await store.close()

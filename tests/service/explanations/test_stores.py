@@ -4,8 +4,10 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
+from service.explanations.record import Ragged
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import Filter
 from service.explanations.valkey import ValkeyStore
@@ -162,6 +164,58 @@ def test_what_is_deleted_is_gone(kept):
     assert kept.delete(id) is False
     assert kept.get(id) is None
     assert kept.ids() == kept.ids(label="yes") == kept.ids(model="m", version=1) == [other]
+
+
+def test_one_of_those_kept_together_is_deleted_alone(kept):
+    ids = kept.put(count=4)
+    kept.ids()
+    ids += kept.put(count=1, model="other")
+    for id in (ids[1], ids[3], ids[4], ids[0]):
+        assert kept.delete(id) is True
+        assert kept.delete(id) is False
+    assert [id for id in ids if kept.get(id)] == kept.ids() == [ids[2]]
+
+
+def test_what_comes_after_the_newest_was_deleted_is_found(kept):
+    deleted = kept.put()
+    kept.ids()
+    kept.delete(deleted)
+    assert kept.ids() == []
+    following = [kept.put(), kept.put()]
+    assert kept.get(following[0]).id == following[0]
+    assert kept.ids() == following[::-1]
+
+
+def test_those_kept_together_come_back_as_they_were(kept):
+    """Of two models, of different lengths, one of them of texts."""
+    numbers = [explanation(created=kept.clock.now, steps=steps, labels=None) for steps in ((2,), (3, 4), (5,))]
+    texts = [
+        explanation(
+            created=kept.clock.now,
+            steps=(2, 3)[:count],
+            model="texts",
+            sequences=None,
+            attention=Ragged.of_matrices([np.eye(3, 4 + i, dtype=np.float32) for i in range(count)]),
+            texts=[f"text {i}" for i in range(count)],
+            answers=["abc"] * count,
+            unknown=[[i] for i in range(count)],
+        )
+        for count in (1, 2)
+    ]
+    made = [numbers[0], texts[0], *numbers[1:], texts[1]]
+
+    async def keep():
+        await asyncio.gather(*(kept.store.put(one) for one in made))
+
+    kept.do(keep())
+    for before in made:
+        after = kept.get(before.id)
+        for field in after.__struct_fields__:
+            one, other = getattr(before, field), getattr(after, field)
+            if isinstance(one, Ragged | np.ndarray):
+                assert [part.tolist() for part in one] == [part.tolist() for part in other]
+            else:
+                assert one == other
 
 
 def test_a_restart_finds_what_was_kept(kept):

@@ -1,0 +1,156 @@
+"""Explanations of one model, end to end: what a store keeps as one record.
+
+Those that are committed together are encoded together, since each array of its own costs as much as many steps in one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from uuid_utils import UUID
+
+from service.explanations.record import Explanation, Ragged
+
+T = TypeVar("T")
+ID = 16  # bytes
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """What lists are made of; the first fields of a bundle, read without the others.
+
+    Attributes:
+        ids: of the explanations, 16 bytes each.
+        created: seconds since 1970, of each.
+        counts: sequences of each.
+        labels: of all sequences; None for values and texts.
+    """
+
+    ids: bytes
+    created: list[float]
+    counts: list[int]
+    model: str
+    version: int
+    labels: list[str] | None
+
+    def __len__(self) -> int:
+        """How many explanations."""
+        return len(self.counts)
+
+    def index(self, id: bytes) -> int | None:
+        """The place of the explanation with this id; None where there is none."""
+        return next((i for i in range(len(self)) if self.ids[ID * i : ID * i + ID] == id), None)
+
+    @property
+    def rows(self) -> Iterator[slice]:
+        """The sequences of each explanation."""
+        start = 0
+        for count in self.counts:
+            yield slice(start, start + count)
+            start += count
+
+
+class Bundle(Head, frozen=True, array_like=True):
+    """Explanations of one model. The fields are those of `Explanation`, of all sequences of all explanations."""
+
+    task: str
+    features: list[str]
+    classes: list[str]
+    sequences: Ragged | None
+    predictions: np.ndarray
+    attention: Ragged | None
+    texts: list[str] | None
+    answers: list[str] | None
+    unknown: list[list[int]] | None
+
+    @classmethod
+    def of(cls, explanations: Sequence[Explanation]) -> "Bundle":
+        """Of explanations of the same version of a model, at least one."""
+        first = explanations[0]
+        return cls(
+            ids=b"".join([bytes.fromhex(one.id.replace("-", "")) for one in explanations]),
+            created=[one.created for one in explanations],
+            counts=[len(one) for one in explanations],
+            model=first.model,
+            version=first.version,
+            labels=_chain([one.labels for one in explanations]),
+            task=first.task,
+            features=first.features,
+            classes=first.classes,
+            sequences=_join([one.sequences for one in explanations]),
+            predictions=np.concatenate([one.predictions for one in explanations]),
+            attention=_join([one.attention for one in explanations]),
+            texts=_chain([one.texts for one in explanations]),
+            answers=_chain([one.answers for one in explanations]),
+            unknown=_chain([one.unknown for one in explanations]),
+        )
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (self._explanation(index, rows) for index, rows in enumerate(self.rows))
+
+    def __getitem__(self, index: int) -> Explanation:
+        """The explanation at this place."""
+        start = sum(self.counts[:index])
+        return self._explanation(index, slice(start, start + self.counts[index]))
+
+    def _explanation(self, index: int, rows: slice) -> Explanation:
+        return Explanation(
+            id=str(UUID(bytes=self.ids[ID * index : ID * index + ID])),
+            created=self.created[index],
+            model=self.model,
+            version=self.version,
+            task=self.task,
+            features=self.features,
+            classes=self.classes,
+            sequences=self.sequences and self.sequences.cut(rows.start, rows.stop),
+            predictions=self.predictions[rows],
+            labels=self.labels and self.labels[rows],
+            attention=self.attention and self.attention.cut(rows.start, rows.stop),
+            texts=self.texts and self.texts[rows],
+            answers=self.answers and self.answers[rows],
+            unknown=self.unknown and self.unknown[rows],
+        )
+
+    def encode(self) -> bytes:
+        """MessagePack, arrays as their shape and little-endian float32 bytes."""
+        return _encoder.encode(self)
+
+
+def bundle(explanations: Iterable[Explanation]) -> list[Bundle]:
+    """All of them in as few bundles as there are versions of models."""
+    by_model: defaultdict[tuple[str, int], list[Explanation]] = defaultdict(list)
+    for one in explanations:
+        by_model[one.model, one.version].append(one)
+    return [Bundle.of(some) for some in by_model.values()]
+
+
+def _join(parts: list[Ragged | None]) -> Ragged | None:
+    """All of them; None where there is none, which is so of all or of none."""
+    return None if parts[0] is None else Ragged.join([part for part in parts if part is not None])
+
+
+def _chain(parts: list[list[T] | None]) -> list[T] | None:
+    """See `_join`."""
+    return None if parts[0] is None else [one for part in parts if part is not None for one in part]
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, Ragged):
+        widths = None if value.widths is None else value.widths.astype("<i4").tobytes()
+        return _to_wire(value.values), value.lengths.astype("<i4").tobytes(), widths
+    return value.shape, value.astype("<f4", copy=False).tobytes()
+
+
+def _from_wire(kind: type, value: Any) -> Any:
+    if kind is Ragged:
+        values, lengths, widths = value
+        ends = np.frombuffer(lengths, "<i4")
+        return Ragged(_from_wire(np.ndarray, values), ends, None if widths is None else np.frombuffer(widths, "<i4"))
+    shape, data = value
+    return np.frombuffer(data, "<f4").reshape(shape)
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
+decode = msgspec.msgpack.Decoder(Bundle, dec_hook=_from_wire).decode
+decode_head = msgspec.msgpack.Decoder(Head).decode
