@@ -54,6 +54,13 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     check_provider(settings.provider)
     shared = shared or Shared(Telemetry())
     repository = open_repository(settings, shared.telemetry)
+    refused = "1 for each folder of a model that cannot be served; GET /models says why."
+    shared.telemetry.gauge(
+        "model_refused",
+        refused,
+        lambda: {(version.name, str(version.number)): 1.0 for version in repository.broken},
+        labels=("model", "version"),
+    )
     store = open_store(settings)
     if store is not None:
         up = "1 while the store of explanations answers, 0 while it does not."

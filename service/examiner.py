@@ -26,6 +26,7 @@ from service.manifest import Manifest, Verdict
 from service.repository import Repository
 from service.schemas import Baseline
 from service.settings import Settings
+from service.telemetry.collect import Telemetry
 
 KEPT = 256  # answers; the least recently asked for goes first
 STEPS_RUN = 1_000_000  # steps that a model is run over for one test, about: half a second to some seconds
@@ -73,10 +74,13 @@ class Examiner:
     Args:
         batcher: of the predictions.
         settings: its deadline, and its limits on a run.
+        telemetry: counts the verdicts.
     """
 
-    def __init__(self, repository: Repository, batcher: Batcher[Key, Part, Found], settings: Settings) -> None:
-        self._repository, self._batcher, self._settings = repository, batcher, settings
+    def __init__(
+        self, repository: Repository, batcher: Batcher[Key, Part, Found], settings: Settings, telemetry: Telemetry
+    ) -> None:
+        self._repository, self._batcher, self._settings, self._telemetry = repository, batcher, settings, telemetry
         self._known: OrderedDict[tuple[str, str, int, Baseline | None], asyncio.Task[Any]] = OrderedDict()
 
     async def examine(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Examined:
@@ -145,7 +149,9 @@ class Examiner:
         test = faithfulness.full_test(weights, task, unit=setup.unit or 1.0, seed=SEED, width=width)
         measured = await self._conduct(test, model, sequence, setup, deadline)
         least = faithfulness.EFFECT if setup.unit else 0.0
-        return Examined(setup, measured, faithfulness.judge_one(measured, least))
+        verdict = faithfulness.judge_one(measured, least)
+        self._telemetry.attention(model.manifest.name, model.manifest.version).verdicts.add(verdict)
+        return Examined(setup, measured, verdict)
 
     async def _occlude(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Occluded:
         deadline = time.monotonic() + self._settings.deadline

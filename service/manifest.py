@@ -21,6 +21,8 @@ GRAPH_FILE = "model.onnx"
 MANIFEST_FILE = "model.json"
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 
+PROFILE_BINS = 20
+
 PAD, UNKNOWN = 0, 1  # ids of every input vocabulary
 END, START = 0, 1  # ids of every output vocabulary
 
@@ -58,6 +60,13 @@ class Attention(Part):
     axes: Axes = Field(
         description="(time,) for one vector shared by all features, (time, feature) for one each, (out_time, in_time) "
         "for one at every output step"
+    )
+    profile: list[float] | None = Field(
+        default=None,
+        min_length=PROFILE_BINS,
+        max_length=PROFILE_BINS,
+        description="mean weight of each twentieth of a sequence over the training split, what live weights are "
+        "compared with; None: not known, or of (out_time, in_time)",
     )
 
 

@@ -111,6 +111,9 @@ class Ragged(Sequence[np.ndarray]):
 
     def take(self, rows: IntArray) -> "Ragged":
         """The items of these indices."""
+        if self._time is not None and (block := self.block) is not None:
+            values = block[rows].reshape(-1, *self.values.shape[1:])
+            return Ragged(values, self.lengths[rows], time=self._time)
         widths = None if self.widths is None else self.widths[rows]
         return Ragged(self.values[self._steps(rows)], self.lengths[rows], widths)
 

@@ -11,6 +11,7 @@ from training.data.datasets import Data
 from training.evaluate import Metrics
 from training.export import Contract, ExportError, check_contract, check_parity, output_names, to_onnx
 from training.fit import Run
+from training.judging.explain import training_profile
 from training.models import ModelConfig, Scaling
 from training.runs import METRICS_FILE
 from training.versions import check_name, write_version
@@ -28,7 +29,8 @@ def publish_run(folder: Path, name: str, models: Path, description: str = "") ->
     metrics = Metrics.read(folder)
     data = run.load_data()
     attention = run.model.position != "none"
-    contract = check_contract(run.load_model(folder, run.chosen), attention=attention)
+    model = run.load_model(folder, run.chosen)
+    contract = check_contract(model, attention=attention)
     per_feature = run.model.position == "before" and run.model.per_feature
     return publish(
         contract,
@@ -45,6 +47,7 @@ def publish_run(folder: Path, name: str, models: Path, description: str = "") ->
             kind=f"{run.model.score}, {run.model.normalizer}",
             position=run.model.position,
             axes=("time", "feature") if per_feature else ("time",),
+            profile=training_profile(model, data, run.model.variable_length),
         )
         if attention
         else None,

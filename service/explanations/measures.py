@@ -1,4 +1,8 @@
-"""What is measured on weights alone: the steps that weigh most, and how far the weights are from all the same."""
+"""What is measured on weights alone: the steps that weigh most, and how far the weights are from all the same.
+
+Of many sequences at once, `weights (sequence, time)` are padded on the right with 0, and `lengths (sequence,)` says
+what is not padding.
+"""
 
 import math
 from typing import TypeVar
@@ -6,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.arrays import FloatArray
+from service.arrays import FloatArray, IntArray
+from service.manifest import PROFILE_BINS
 
 F = TypeVar("F", bound=np.floating)
 
@@ -49,3 +54,35 @@ def distance_from_uniform(weights: FloatArray) -> float:
         weights: `(time,)`, summing to 1.
     """
     return float(np.abs(weights.astype(np.float64) - 1 / len(weights)).sum() / 2)
+
+
+def concentrations(weights: FloatArray, lengths: IntArray) -> NDArray[np.float64]:
+    """The `concentration` of each sequence of more than one step, `(sequence,)` or fewer."""
+    weights, lengths = weights[lengths > 1], lengths[lengths > 1]
+    entropy = -(weights * np.log(np.maximum(weights, np.finfo(np.float32).tiny))).sum(axis=1)
+    found: NDArray[np.float64] = np.clip(1 - entropy / np.log(lengths), 0, 1).astype(np.float64)
+    return found
+
+
+def top_positions(weights: FloatArray, lengths: IntArray) -> NDArray[np.float64]:
+    """Where the middle of the heaviest step is in its sequence, above 0 and below 1, `(sequence,)`."""
+    positions: NDArray[np.float64] = (weights.argmax(axis=1) + 0.5) / lengths
+    return positions
+
+
+def profile(weights: FloatArray, lengths: IntArray) -> NDArray[np.float64]:
+    """Weight of each twentieth of a sequence, the sum over sequences, `(20,)`.
+
+    A step that lies in two twentieths gives each its part: equal weights give an even profile, whatever the length.
+    """
+    if (lengths == lengths[0]).all():
+        weights, lengths = weights.sum(axis=0, dtype=np.float64, keepdims=True), lengths[:1]
+    up_to = np.zeros((len(weights), weights.shape[1] + 2))  # a step more, of weight 0, for the end
+    np.cumsum(weights, axis=1, out=up_to[:, 1:-1])
+    up_to[:, -1] = up_to[:, -2]
+    ends = lengths[:, None] * np.arange(PROFILE_BINS + 1) / PROFILE_BINS
+    step, row = ends.astype(np.int64), np.arange(len(weights))[:, None]
+    before, behind = up_to[row, step], up_to[row, step + 1]
+    at_ends = (before + (ends - step) * (behind - before)).sum(axis=0)
+    found: NDArray[np.float64] = at_ends[1:] - at_ends[:-1]
+    return found

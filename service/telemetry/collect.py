@@ -7,6 +7,8 @@ from typing import Any
 from service.telemetry.metrics import (
     BATCH_SIZE,
     COMPUTE,
+    CONCENTRATION,
+    DRIFT,
     ERRORS,
     EXPLANATIONS,
     HTTP_REQUESTS,
@@ -19,10 +21,12 @@ from service.telemetry.metrics import (
     REQUESTS,
     SEQUENCES_RUN,
     STEPS,
+    TOP_POSITION,
     TOTAL,
+    VERDICTS,
     Metric,
 )
-from service.telemetry.numbers import Counter, Counters, Gauge, Histogram, Labels, Snapshot
+from service.telemetry.numbers import Counter, Counters, Drift, Gauge, Histogram, Labels, Snapshot
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,31 @@ class ModelMetrics:
     padded_steps: Counter
 
 
+@dataclass(frozen=True)
+class AttentionMetrics:
+    """The numbers of the weights of a version of a model.
+
+    Attributes:
+        concentration: see `measures.concentrations`.
+        top_position: see `measures.top_positions`.
+        verdicts: `add("weak")`.
+    """
+
+    concentration: Histogram
+    top_position: Histogram
+    verdicts: Counters
+
+
 class Telemetry:
     """The numbers of this process. Its series are those of routes, errors and models that exist, never of a request."""
 
     def __init__(self) -> None:
-        self._counters: dict[str, dict[Labels, Counter]] = {n: {} for n, m in METRICS.items() if m.buckets is None}
+        self._counters: dict[str, dict[Labels, Counter]] = {
+            n: {} for n, m in METRICS.items() if not (m.buckets or m.distance)
+        }
         self._histograms: dict[str, dict[Labels, Histogram]] = {n: {} for n, m in METRICS.items() if m.buckets}
+        self._drifts: dict[str, dict[Labels, Drift]] = {n: {} for n, m in METRICS.items() if m.distance}
+        self._settle: list[Callable[[], None]] = []
         self._models: dict[tuple[str, int], ModelMetrics] = {}
         self._gauges: list[tuple[str, str, Labels, Callable[[], Mapping[Labels, float]]]] = []
         self._errors = Counters(self._counters[ERRORS.name])
@@ -66,12 +89,30 @@ class Telemetry:
         found = self._models.get((name, version))
         return found if found is not None else self._add_model(name, version)
 
+    def attention(self, name: str, version: int) -> AttentionMetrics:
+        """The numbers of the weights of a model that is served."""
+        labels = (name, str(version))
+        return AttentionMetrics(
+            concentration=self._histogram(CONCENTRATION, *labels),
+            top_position=self._histogram(TOP_POSITION, *labels),
+            verdicts=Counters(self._counters[VERDICTS.name], *labels),
+        )
+
+    def drift(self, name: str, version: int) -> Drift:
+        """How far the weights of a model that is served are from those in training."""
+        return self._drifts[DRIFT.name].setdefault((name, str(version)), Drift())
+
+    def before_reading(self, settle: Callable[[], None]) -> None:
+        """Has `settle` called before the numbers are read or dropped: it counts what it has put off."""
+        self._settle.append(settle)
+
     def forget(self, name: str, version: int) -> None:
         """Drops the numbers of a model that is not served any more: versions that come and go do not pile up."""
+        self._settled()
         self._models.pop((name, version), None)
         labels = (name, str(version))
         for metric in OF_MODELS:
-            series: dict[Labels, Any] = (self._counters | self._histograms)[metric.name]
+            series = self._all[metric.name]
             for key in [key for key in series if key[:2] == labels]:
                 del series[key]
 
@@ -99,9 +140,9 @@ class Telemetry:
 
     def snapshot(self, worker: int, pid: int) -> Snapshot:
         """All numbers, now."""
+        self._settled()
         series = {
-            metric: [(labels, one.values()) for labels, one in found.items()]
-            for metric, found in (self._counters | self._histograms).items()
+            metric: [(labels, one.values()) for labels, one in found.items()] for metric, found in self._all.items()
         }
         gauges = [Gauge(name, help, labels, list(read().items())) for name, help, labels, read in self._gauges]
         return Snapshot(worker, pid, series, gauges)
@@ -112,7 +153,17 @@ class Telemetry:
             for labels, values in found:
                 self._series(METRICS[metric], labels).restore(values)
 
-    def _series(self, metric: Metric, labels: Labels) -> Counter | Histogram:
+    @property
+    def _all(self) -> dict[str, dict[Labels, Any]]:
+        return {**self._counters, **self._histograms, **self._drifts}
+
+    def _settled(self) -> None:
+        for settle in self._settle:
+            settle()
+
+    def _series(self, metric: Metric, labels: Labels) -> Counter | Histogram | Drift:
+        if metric.distance:
+            return self._drifts[metric.name].setdefault(labels, Drift())
         return self._counter(metric, *labels) if metric.buckets is None else self._histogram(metric, *labels)
 
     def _counter(self, metric: Metric, *labels: str) -> Counter:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from service.telemetry.metrics import METRICS, Metric
-from service.telemetry.numbers import Labels, Snapshot, merge
+from service.telemetry.numbers import Labels, Snapshot, distance, merge
 
 PREFIX = "attention_lstm_"
 
@@ -44,6 +44,12 @@ class _Families(Collector):
 
 
 def _counted(metric: Metric, series: dict[Labels, list[float]]) -> Family:
+    if metric.distance:
+        gauge = GaugeMetricFamily(PREFIX + metric.name, metric.help, labels=metric.labels)
+        for labels, sums in series.items():
+            if (far := distance(sums)) is not None:
+                gauge.add_metric(labels, far)
+        return gauge
     if metric.buckets is None:
         counter = CounterMetricFamily(PREFIX + metric.name, metric.help, labels=metric.labels)
         for labels, [value] in series.items():

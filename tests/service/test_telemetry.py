@@ -12,7 +12,7 @@ from service import VERSION
 from service.telemetry import prometheus
 from service.telemetry.collect import Telemetry
 from service.telemetry.metrics import SECONDS, SEQUENCES
-from service.telemetry.numbers import Histogram, merge
+from service.telemetry.numbers import MEMORY_S, Drift, Histogram, distance, merge
 from service.telemetry.requests import identify
 from service.telemetry.shared import Shared
 from tests.scraping import Scrape
@@ -35,6 +35,9 @@ def test_a_histogram_counts_as_numpy_does(observed, bounds):
     expected = np.bincount(np.searchsorted(bounds, observed), minlength=len(bounds) + 1)
     assert histogram.counts == expected.tolist()
     assert histogram.sum == pytest.approx(np.sum(observed))
+    together = Histogram(bounds)
+    together.observe_all(np.array(observed, np.float64))
+    assert together.values() == pytest.approx(histogram.values())
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"]), st.floats(0, 10))))
@@ -45,6 +48,7 @@ def test_the_numbers_of_several_processes_add_up_to_those_of_one(observed):
             telemetry.model(model, 1).total.observe(seconds)
             telemetry.model(model, 1).requests.add("ok")
             telemetry.model(model, 1).steps.add(20)
+            telemetry.drift(model, 1).add([seconds, 1.0], [0.5, 0.5])
             telemetry.http("POST", "/predict", 200, seconds)
             telemetry.error("Invalid", 422)
     merged = merge(telemetry.snapshot(number, me) for number, telemetry in enumerate(several))
@@ -52,7 +56,7 @@ def test_the_numbers_of_several_processes_add_up_to_those_of_one(observed):
     assert {metric: series.keys() for metric, series in merged.items()} == {m: s.keys() for m, s in alone.items()}
     for metric, series in alone.items():
         for labels, numbers in series.items():
-            np.testing.assert_allclose(merged[metric][labels], numbers)
+            np.testing.assert_allclose(merged[metric][labels], numbers, rtol=1e-4)  # drifts fade between two readings
 
 
 def test_the_text_has_what_was_counted():
@@ -89,6 +93,31 @@ def test_a_model_that_is_gone_leaves_no_series_and_the_others_stay():
     found = text(telemetry.snapshot(1, me))
     assert {sample.labels["version"] for sample in found.samples if "model" in sample.labels} == {"2"}
     assert telemetry.model("mean", 1) is telemetry.model("mean", 1)
+
+
+def test_the_drift_is_the_share_of_the_weight_that_lies_elsewhere():
+    assert distance([60, 40, 0, 20, 40, 40]) == pytest.approx(0.4)
+    assert distance([30, 20, 0, 20, 40, 40]) == pytest.approx(0.4)  # weights that do not sum to 1 for each sequence
+    assert distance([50, 30, 20, 50, 30, 20]) == 0
+    assert distance([59, 40, 0, 20, 39, 40]) is None  # 99 sequences
+
+
+def test_of_drift_the_old_fades():
+    drift = Drift()
+    drift.restore([100.0, 0.0, 50.0, 50.0])
+    drift._at -= MEMORY_S  # as if it were an hour ago
+    drift.add([0.0, 100.0], [50.0, 50.0])
+    kept = 100 * np.exp(-1)
+    assert drift.values() == pytest.approx([kept, 100, 50 + kept / 2, 50 + kept / 2], rel=1e-3)
+
+
+def test_what_was_put_off_is_counted_before_it_is_read_or_forgotten():
+    telemetry = Telemetry()
+    telemetry.before_reading(lambda: telemetry.model("mean", 1).steps.add(1))
+    assert text(telemetry.snapshot(1, me))("steps_total") == 1
+    telemetry.forget("mean", 1)
+    telemetry._settle.clear()
+    assert text(telemetry.snapshot(1, me)).of("steps_total") == []
 
 
 def test_methods_that_nobody_knows_are_one():

@@ -67,12 +67,19 @@ def test_a_version_is_a_graph_its_manifest_and_its_card(published):
     assert published.stat().st_mode & 0o777 == 0o755
 
 
+def test_the_profile_is_that_of_the_published_graph_on_the_training_part(manifest, published):
+    [weights] = session_of(published).run(["attention"], {"sequences": planted(n=400).train.sequences})
+    assert weights.shape[1] == len(manifest.attention.profile) == 20  # so each step is a twentieth
+    assert manifest.attention.profile == pytest.approx(weights.mean(axis=0), abs=1e-5)
+
+
 def test_the_manifest_describes_the_run(manifest, run_folder):
     run = Run.read(run_folder)
     assert (manifest.name, manifest.version, manifest.description) == ("tiny", 1, "A tiny model.")
     assert (manifest.task, manifest.features, manifest.labels) == ("binary", ["x0", "x1"], ["0", "1"])
     assert manifest.lengths == Lengths(min=20, max=20)
-    assert manifest.attention == Attention(kind="dense, softmax", position="before", axes=("time",))
+    profile = manifest.attention.profile
+    assert manifest.attention == Attention(kind="dense, softmax", position="before", axes=("time",), profile=profile)
     assert (manifest.training.samples, manifest.training.seed) == (320, 1)
     assert manifest.training.settings == {**run.model.model_dump(), **run.fit.model_dump()}
     assert "400 × 20 × 2, step 10" in manifest.training.data

@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 
-from service.explanations import faithfulness
+from service.explanations import faithfulness, measures
 from service.explanations.faithfulness import Measured
 from service.explanations.record import Explanation, Ragged
+from training.data.batches import JUDGED, feed
 from training.data.datasets import Data
 from training.judging.quality import classes_of, marks
 from training.models import ModelConfig, Scaling
@@ -14,6 +15,7 @@ TESTED = 200  # sequences put to the test, fewer if they are long: each takes 12
 STEPS_RUN = 50_000_000  # steps that the model is run over for the test: about a minute
 STEPS_AT_ONCE = 200_000
 TENTHS = 10
+PROFILED = 2_000  # training sequences
 
 
 def by_step(attention: np.ndarray) -> np.ndarray:
@@ -41,6 +43,17 @@ def profile(attention: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     sample, step = np.nonzero(np.arange(weights.shape[1]) < lengths[:, None])
     tenth = (step + 0.5) / lengths[sample] * TENTHS
     return np.bincount(tenth.astype(int), weights[sample, step], TENTHS) / len(weights)
+
+
+def training_profile(model: keras.Model, data: Data, variable_length: bool) -> list[float]:
+    """The mean weight of each twentieth of a sequence over the training part, or `PROFILED` sequences spread evenly
+    over it: what the service compares the weights of its answers with.
+    """
+    rows = np.linspace(0, len(data.train) - 1, min(len(data.train), PROFILED)).astype(int)
+    train = data.train.take(rows)
+    weights = by_step(model.predict(feed(train, variable_length, JUDGED)[0], verbose=0)["attention"])
+    profile: list[float] = (measures.profile(weights, train.lengths) / len(train)).round(6).tolist()
+    return profile
 
 
 def put_to_the_test(model: keras.Model, data: Data, attention: np.ndarray, config: ModelConfig) -> list[Measured]:

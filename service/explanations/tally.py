@@ -1,0 +1,80 @@
+"""What the answered weights look like, counted for GET /metrics: how concentrated they are, where the heaviest step is,
+and how far their mean is from that of training.
+
+An answer only leaves its weights here. They are measured together with those of others: a call of numpy takes longer
+than the arithmetic on a few weights.
+"""
+
+from typing import get_args
+
+import numpy as np
+
+from service.explanations.measures import concentrations, profile, top_positions
+from service.manifest import Manifest, Verdict
+from service.ragged import Ragged
+from service.telemetry.collect import Telemetry
+
+EVERY = 16  # of a request of more sequences, each 16th is measured: it need not pay for all of them
+WAITING = 256  # requests
+WAITING_VALUES = 1 << 16
+
+
+class Tally:
+    """Counts weights, some time after they were answered.
+
+    Args:
+        telemetry: what is waiting is counted before it is read.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._waiting: list[tuple[Manifest, Ragged]] = []
+        self._values = 0
+        telemetry.before_reading(self.count)
+
+    def add(self, manifest: Manifest, attention: Ragged) -> None:
+        """Takes what a model answered to one request, see `Found`."""
+        if len(attention) > EVERY:
+            attention = attention.take(np.arange(0, len(attention), EVERY))
+        self._waiting.append((manifest, attention))
+        self._values += attention.values.size
+        if len(self._waiting) >= WAITING or self._values >= WAITING_VALUES:
+            self.count()
+
+    def count(self) -> None:
+        """Counts all that waits."""
+        waiting, self._waiting, self._values = self._waiting, [], 0
+        by_model: dict[tuple[str, int], tuple[Manifest, list[Ragged]]] = {}
+        for manifest, attention in waiting:
+            by_model.setdefault((manifest.name, manifest.version), (manifest, []))[1].append(attention)
+        for manifest, parts in by_model.values():
+            self._count(manifest, Ragged.join(parts))
+
+    def _count(self, manifest: Manifest, attention: Ragged) -> None:
+        metrics = self._telemetry.attention(manifest.name, manifest.version)
+        if attention.widths is not None:  # what each character looks at; where that is, moves on with the text
+            if len(rows := _rows(attention, attention.widths)):
+                metrics.concentration.observe_all(concentrations(*_pad(rows)))
+            return
+        weights, lengths = _pad(attention)
+        metrics.concentration.observe_all(concentrations(weights, lengths))
+        metrics.top_position.observe_all(top_positions(weights, lengths))
+        for verdict in get_args(Verdict):
+            metrics.verdicts.add(verdict, n=0)  # so that the first is a rise
+        if manifest.attention is not None and manifest.attention.profile is not None:
+            expected = np.multiply(manifest.attention.profile, len(lengths))
+            drift = self._telemetry.drift(manifest.name, manifest.version)
+            drift.add(profile(weights, lengths).tolist(), expected.tolist())
+
+
+def _rows(attention: Ragged, widths: np.ndarray) -> Ragged:
+    """The rows of matrices `(out_time, in_time)`, one by one."""
+    return Ragged(attention.values, np.repeat(widths, attention.lengths // widths))
+
+
+def _pad(attention: Ragged) -> tuple[np.ndarray, np.ndarray]:
+    """Weights by step, `(sequence, time)`, padded with 0; and the lengths, `(sequence,)`."""
+    block = attention.block
+    if block is None:
+        block = attention.padded(np.arange(len(attention)), attention.longest)
+    return (block if block.ndim == 2 else block.mean(axis=2)), attention.lengths
