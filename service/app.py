@@ -23,7 +23,7 @@ from service.manifest import RuntimeOptions
 from service.memory import keep_trimming
 from service.predictor import Predictor
 from service.repository import Repository
-from service.routes import attention, faithfulness, health, metrics, models, predict
+from service.routes import attention, faithfulness, health, metrics, models, predict, web
 from service.runtime import check_provider
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
@@ -99,9 +99,9 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     app.state.repository = repository
     app.state.store = store
     app.state.predictor = Predictor(repository, store, settings, shared.telemetry)
-    for routes in (predict, attention, faithfulness, models, health, metrics):
+    for routes in (predict, attention, faithfulness, models, health, metrics, web):
         app.include_router(routes.router)
-    patch_fastapi(app)
+    patch_fastapi(app, redirect_from_root_to_docs=False)
     add_examples(app, repository)
     _handle_errors(app)
     return app

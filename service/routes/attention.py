@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import anyio.to_thread
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from service import wire
 from service.explanations import charts
@@ -15,6 +15,7 @@ from service.explanations.store import Filter
 from service.routes import problems
 from service.routes.examining import ExaminerDep, ask
 from service.routes.finding import NO_INPUTS, Id, Sequence, StoreDep, ask_store, find, find_sequence, not_found
+from service.routes.web import page
 from service.schemas import ExplanationEntry, ExplanationList, ExplanationResponse
 
 router = APIRouter(tags=["attention"])
@@ -99,6 +100,7 @@ async def draw_explanation(
     responses={200: {"content": {SVGResponse.media_type: {}}}, **problems(404, 422, 503)},
 )
 async def get_explanation(
+    request: Request,
     id: Id,
     store: StoreDep,
     examiner: ExaminerDep,
@@ -108,11 +110,16 @@ async def get_explanation(
 ) -> Response:
     """The sequences received, what was predicted, the weights, and the steps that weigh most with their values.
 
-    With `Accept: image/svg+xml`, or under `/attention/{id}.svg`, one sequence as a picture.
+    With `Accept: image/svg+xml`, or under `/attention/{id}.svg`, one sequence as a picture; with `Accept: text/html`,
+    as browsers send it, the explorer page opened on it.
     """
-    if SVGResponse.media_type in [range.partition(";")[0].strip() for range in accept.split(",")]:
+    wanted = [range.partition(";")[0].strip() for range in accept.split(",")]
+    if "text/html" in wanted:
+        return page(request)
+    if SVGResponse.media_type in wanted:
         return await draw_explanation(id, store, examiner, sequence, method)
-    return Response(wire.dump(_describe(await find(store, id))), media_type="application/json")
+    content = wire.dump(_describe(await find(store, id)))
+    return Response(content, media_type="application/json", headers={"Vary": "Accept"})
 
 
 @router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 503))

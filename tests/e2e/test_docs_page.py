@@ -25,7 +25,7 @@ def test_the_examples_of_every_model_run(page, server):
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda request: hosts.add("/".join(request.url.split("/")[:3])))
-    page.goto(f"{server}/")
+    page.goto(f"{server}/docs")
     predict = page.locator("#operations-predict-predict_predict_post")
     predict.locator(".opblock-summary").click()
     examples = predict.locator("select.examples-select-element, .examples-select select").first

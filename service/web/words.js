@@ -1,0 +1,69 @@
+// Numbers and verdicts in words.
+
+/** A probability or weight: 98.3 %. */
+export function percent(share, digits = 1) {
+  if (share > 0.999 && share < 1 && digits === 1) return "> 99.9 %";
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
+/** A value in four digits. */
+export const number = (value) => String(Number(value.toPrecision(4))).replace("-", "−");
+
+/** A change of the prediction, in two decimals; never −0. */
+export const drop = (value) => (Math.abs(value) < 0.005 ? "0.00" : value.toFixed(2).replace("-", "−"));
+
+/** What an answer says: {headline, share: 0..1 or null, sure: a sentence}. */
+export function inWords(manifest, { prediction, label, probability }) {
+  if (manifest.task === "sequence") {
+    return { headline: prediction || "(nothing)", share: probability, sure: `probability ${percent(probability)}` };
+  }
+  if (manifest.task === "binary") {
+    const share = label === manifest.labels[1] ? prediction : 1 - prediction;
+    return { headline: label, share, sure: `probability ${percent(share)}` };
+  }
+  if (manifest.task === "multiclass") return ofMany(manifest.labels, label, prediction);
+  const values = [prediction].flat();
+  const sure = values.length > 1 ? `the next ${values.length} values` : "the value predicted";
+  return { headline: values.slice(0, 6).map(number).join(", ") + (values.length > 6 ? ", …" : ""), share: null, sure };
+}
+
+function ofMany(labels, label, probabilities) {
+  const order = probabilities.map((share, index) => [share, labels[index]]).sort(([a], [b]) => b - a);
+  const next = order.slice(1, 3).filter(([share]) => share >= 0.001).map(([share, name]) => `; ${name} ${percent(share)}`);
+  return { headline: label, share: order[0][0], sure: `probability ${percent(order[0][0])}${next.join("")}` };
+}
+
+/** The verdict on a model's weights: {word, why}. */
+export function ofModel(manifest) {
+  const found = manifest.faithfulness;
+  if (manifest.attention === null) return { word: "no weights", why: "This model has no attention: there is a prediction, and nothing to believe or to doubt." };
+  if (found === null) return { word: "not tested", why: "Nobody has put this model's weights to the test." };
+  const drops =
+    `On ${found.samples} test sequences the prediction drops by ${drop(found.comprehensiveness)} without the heaviest steps, ` +
+    `by ${drop(found.random_comprehensiveness)} without random ones.`;
+  return { word: found.verdict, why: drops };
+}
+
+/** What the place of the attention means for the reader; null where it means nothing special. */
+export function caution(manifest) {
+  if (manifest.attention?.position !== "after") return null;
+  return "The weights lie on the states of the LSTM, which carry on what came before: a heavy step may speak of earlier ones.";
+}
+
+/** Whether attention helps the quality, beside the plain LSTM. */
+export function besideTwin({ metric, twin }) {
+  if (!twin) return null;
+  const shown = metric === "rmse" ? number(twin.mean) : percent(twin.mean);
+  const effect = { gains: "attention gains", costs: "attention costs", "no clear difference": "no clear difference" };
+  return `${shown} (${effect[twin.effect]})`;
+}
+
+/** A time, in the reader's own zone. */
+export const time = (text) =>
+  new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** The steps of largest weight: indices, heaviest first. */
+export function heaviest(sizes, count = 3) {
+  const order = sizes.map((size, step) => [size, step]).sort(([a, i], [b, j]) => b - a || i - j);
+  return order.slice(0, count).filter(([size]) => size > 0).map(([, step]) => step);
+}
