@@ -14,11 +14,13 @@ from uuid_utils import UUID
 from service.explanations.record import Explanation, Ragged
 
 T = TypeVar("T")
-ID = 16  # bytes
+ID = 16  # bytes, of which the first 6 are the milliseconds since 1970
+SPAN = 5  # bytes
+SPAN_DIGITS = 11  # of the id as it is written, one of them a hyphen
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
-    """What lists are made of; the first fields of a bundle, read without the others.
+    """What lists are made of; the first fields of a bundle.
 
     Attributes:
         ids: of the explanations, 16 bytes each.
@@ -38,9 +40,13 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         """How many explanations."""
         return len(self.counts)
 
+    def id(self, index: int) -> bytes:
+        """Of the explanation at this place."""
+        return self.ids[ID * index : ID * index + ID]
+
     def index(self, id: bytes) -> int | None:
         """The place of the explanation with this id; None where there is none."""
-        return next((i for i in range(len(self)) if self.ids[ID * i : ID * i + ID] == id), None)
+        return next((index for index in range(len(self)) if self.id(index) == id), None)
 
     @property
     def rows(self) -> Iterator[slice]:
@@ -96,7 +102,7 @@ class Bundle(Head, frozen=True, array_like=True):
 
     def _explanation(self, index: int, rows: slice) -> Explanation:
         return Explanation(
-            id=str(UUID(bytes=self.ids[ID * index : ID * index + ID])),
+            id=str(UUID(bytes=self.id(index))),
             created=self.created[index],
             model=self.model,
             version=self.version,
@@ -116,13 +122,22 @@ class Bundle(Head, frozen=True, array_like=True):
         """MessagePack, arrays as their shape and little-endian float32 bytes."""
         return _encoder.encode(self)
 
+    def encode_head(self) -> bytes:
+        """The head alone."""
+        return _encoder.encode((self.ids, self.created, self.counts, self.model, self.version, self.labels))
+
 
 def bundle(explanations: Iterable[Explanation]) -> list[Bundle]:
-    """All of them in as few bundles as there are versions of models."""
-    by_model: defaultdict[tuple[str, int], list[Explanation]] = defaultdict(list)
+    """All of them in few bundles, each of one version of a model, and of ids of one `span`."""
+    alike: defaultdict[tuple[str, int, str], list[Explanation]] = defaultdict(list)
     for one in explanations:
-        by_model[one.model, one.version].append(one)
-    return [Bundle.of(some) for some in by_model.values()]
+        alike[one.model, one.version, one.id[:SPAN_DIGITS]].append(one)
+    return [Bundle.of(some) for some in alike.values()]
+
+
+def span(id: bytes) -> tuple[bytes, bytes]:
+    """The least and the largest id of the 0.256 s in which this one was made; no bundle reaches into two of them."""
+    return id[:SPAN] + bytes(ID - SPAN), id[:SPAN] + b"\xff" * (ID - SPAN)
 
 
 def _join(parts: list[Ragged | None]) -> Ragged | None:

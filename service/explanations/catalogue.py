@@ -6,42 +6,34 @@ at a time: a second table, or an index, would make a commit of one explanation m
 
 import sqlite3
 from collections.abc import Iterator
+from itertools import groupby
 
 import msgspec
 from uuid_utils import UUID
 
-from service.explanations.bundles import ID, decode_head
+from service.explanations.bundles import SPAN, Head, decode_head, span
 from service.explanations.store import Entry, Filter
 
-TABLES = ("entries", "catalogued")
+TABLES = ("catalogue", "catalogued")
 SCHEMA = (
-    # `place`: the number of the explanation, in the order in which they came.
-    """CREATE TABLE IF NOT EXISTS entries (
-        id BLOB PRIMARY KEY, place INTEGER, created REAL, model TEXT, version INTEGER, sequences INTEGER, labels TEXT
+    # Of each bundle; see the table of bundles.
+    """CREATE TABLE IF NOT EXISTS catalogue (
+        last BLOB PRIMARY KEY, sequence INTEGER, created REAL, model TEXT, version INTEGER, labels TEXT, head BLOB
     ) WITHOUT ROWID""",
     # The last bundle that is in the catalogue.
     "CREATE TABLE IF NOT EXISTS catalogued (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL)",
     "INSERT OR IGNORE INTO catalogued VALUES (1, 0)",
 )
-Row = tuple[bytes, int, float, str, int, int, str]
+Match = tuple[bytes, Head, int, slice]
 
 
 def catch_up(db: sqlite3.Connection) -> None:
-    """Adds the explanations that are new since the last time."""
-    new = db.execute(
-        "SELECT sequence, record FROM bundles WHERE sequence > (SELECT sequence FROM catalogued) AND ids != x'' "
-        "ORDER BY sequence"
-    ).fetchall()
-    if new:
-        rows = (row for sequence, record in new for row in _rows(sequence, record))
-        db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        db.execute("UPDATE catalogued SET sequence = ?", (new[-1][0],))
-
-
-def forget(db: sqlite3.Connection, ids: bytes) -> None:
-    """Removes explanations whose ids, end to end, these are."""
-    each = ((ids[start : start + ID],) for start in range(0, len(ids), ID))
-    db.executemany("DELETE FROM entries WHERE id = ?", each)
+    """Adds the bundles that are new since the last time."""
+    db.execute(
+        "INSERT INTO catalogue SELECT last, sequence, created, model, version, labels, head FROM bundles "
+        "WHERE sequence > (SELECT sequence FROM catalogued)"
+    )
+    db.execute("UPDATE catalogued SET sequence = coalesce((SELECT max(sequence) FROM bundles), 0)")
 
 
 def latest(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, limit: int) -> list[Entry]:
@@ -52,37 +44,48 @@ def latest(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int
         max_count: so many are kept.
     """
     since = max(oldest, filter.since.timestamp() if filter.since else 0)
-    conditions: dict[str, object] = {
-        "created >= ?": since,
-        "place > (SELECT max(sequence) FROM bundles) - ?": max_count,
-    }
+    [bound] = db.execute("SELECT coalesce(max(sequence), 0) - ? FROM bundles", (max_count,)).fetchone()
+    where, values = _conditions(filter, since, bound)
+    rows = db.execute(f"SELECT last, sequence, head FROM catalogue WHERE {where} ORDER BY last DESC", values)  # noqa: S608
+    found: list[Match] = []
+    for _, some in groupby(rows, lambda row: row[0][:SPAN]):
+        matches = [match for _, sequence, head in some for match in _matches(sequence, head, filter, since, bound)]
+        found += sorted(matches, key=lambda match: match[0], reverse=True)
+        if len(found) >= limit:
+            break
+    return [_entry(match) for match in found[:limit]]
+
+
+def _conditions(filter: Filter, since: float, bound: int) -> tuple[str, list[object]]:
+    """What holds for a bundle of which some explanation passes."""
+    conditions: dict[str, object] = {"created >= ?": since, "sequence > ?": bound, "length(head) > ?": 0}
     if filter.model is not None:
         conditions["model = ?"] = filter.model
     if filter.version is not None:
         conditions["version = ?"] = filter.version
     if filter.label is not None:
-        # The first is quick, and wrong only where a label has quotes in it.
         conditions["instr(labels, ?)"] = msgspec.json.encode(filter.label).decode()
-        conditions["EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?)"] = filter.label
     if filter.before is not None:
-        conditions["id < ?"] = UUID(filter.before).bytes
-    rows = db.execute(
-        "SELECT id, created, model, version, sequences, labels FROM entries "  # noqa: S608 (our own conditions)
-        f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
-        (*conditions.values(), limit),
-    )
-    return [
-        Entry(str(UUID(bytes=id)), created, model, version, sequences, msgspec.json.decode(labels))
-        for id, created, model, version, sequences, labels in rows
-    ]
+        conditions["last <= ?"] = span(UUID(filter.before).bytes)[1]
+    return " AND ".join(conditions), list(conditions.values())
 
 
-def _rows(sequence: int, record: bytes) -> Iterator[Row]:
-    """The explanations of a bundle."""
-    head = decode_head(record)
-    place = sequence - len(head)
+def _matches(sequence: int, data: bytes, filter: Filter, since: float, bound: int) -> Iterator[Match]:
+    """The explanations of a bundle that pass."""
+    head = decode_head(data)
+    before = UUID(filter.before).bytes if filter.before else None
     for index, rows in enumerate(head.rows):
-        id = head.ids[ID * index : ID * index + ID]
-        labels = sorted(set(head.labels[rows])) if head.labels else []
-        text = msgspec.json.encode(labels).decode()
-        yield id, place + index + 1, head.created[index], head.model, head.version, head.counts[index], text
+        id = head.id(index)
+        if (
+            head.created[index] >= since
+            and sequence - len(head) + index >= bound
+            and (before is None or id < before)
+            and (filter.label is None or filter.label in (head.labels or [])[rows])
+        ):
+            yield id, head, index, rows
+
+
+def _entry(match: Match) -> Entry:
+    id, head, index, rows = match
+    labels = sorted(set((head.labels or [])[rows]))
+    return Entry(str(UUID(bytes=id)), head.created[index], head.model, head.version, head.counts[index], labels)

@@ -16,16 +16,24 @@ from service.explanations.store import StoreError
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 7  # of the rows; PRAGMA user_version of the file
+FORMAT = 8  # of the rows; PRAGMA user_version of the file
 SCHEMA = (
-    # A row holds the explanations (sequence - how many, sequence], numbered in the order in which they came.
+    # A row holds the explanations (sequence - how many, sequence], numbered in the order in which they came. `last` is
+    # the largest id, `created` the latest, `labels` are all of them.
     """CREATE TABLE IF NOT EXISTS bundles (
-        sequence INTEGER PRIMARY KEY, created REAL NOT NULL, ids BLOB NOT NULL, record BLOB NOT NULL
+        sequence INTEGER PRIMARY KEY,
+        last BLOB NOT NULL,
+        created REAL NOT NULL,
+        model TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        labels TEXT NOT NULL,
+        head BLOB NOT NULL,
+        record BLOB NOT NULL
     )""",
     *catalogue.SCHEMA,
 )
 # Tables of this format and of earlier ones.
-TABLES = ("bundles", "explanations", *catalogue.TABLES)
+TABLES = ("bundles", "explanations", "entries", *catalogue.TABLES)
 # Pages of the write-ahead log, of 4 kB, before they are moved into the file, which takes milliseconds: not too often.
 CHECKPOINT = 4000
 

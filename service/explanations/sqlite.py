@@ -6,24 +6,25 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 from uuid_utils import UUID
 
 from service.errors import StartupError
 from service.explanations import catalogue
-from service.explanations.bundles import Bundle, bundle, decode
+from service.explanations.bundles import Bundle, bundle, decode, span
 from service.explanations.database import Connection
 from service.explanations.groups import Groups
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreError
 
-Row = tuple[int, float, bytes, bytes]
+Row = tuple[int, bytes, float, str, int, str, bytes, bytes]
 AT_ONCE = 256_000  # bytes that are committed on the event loop: that takes less than going to a thread and back
-BEHIND = 256  # explanations from one time that the catalogue follows, and what is too much is deleted, to the next
-INSERT = "INSERT INTO bundles VALUES ((SELECT coalesce(max(sequence), 0) FROM bundles) + ?, ?, ?, ?)"
-# The catalogue knows where an explanation is, and what it does not know yet is at the end.
+BEHIND = 1024  # explanations from one time that the catalogue follows, and what is too much is deleted, to the next
+INSERT = "INSERT INTO bundles VALUES ((SELECT coalesce(max(sequence), 0) FROM bundles) + ?, ?, ?, ?, ?, ?, ?, ?)"
+# The bundle with an explanation: the catalogue knows it, and what it does not know yet is at the end.
 FIND = """SELECT sequence, record, (SELECT max(sequence) FROM bundles) FROM bundles WHERE sequence = coalesce(
-    (SELECT min(sequence) FROM bundles WHERE sequence >= (SELECT place FROM entries WHERE id = :id)),
-    (SELECT sequence FROM bundles WHERE sequence > (SELECT sequence FROM catalogued) AND instr(ids, :id))
+    (SELECT sequence FROM catalogue WHERE last BETWEEN :id AND :end AND instr(head, :id)),
+    (SELECT sequence FROM bundles WHERE sequence > (SELECT sequence FROM catalogued) AND instr(head, :id))
 )"""
 
 
@@ -128,43 +129,41 @@ class SQLiteStore:
         with self._writer.transaction() as db:
             catalogue.catch_up(db)
             gone = db.execute(
-                "SELECT sequence, ids FROM bundles WHERE sequence <= (SELECT max(sequence) FROM bundles) - ?"
-                " UNION SELECT sequence, ids FROM (SELECT * FROM bundles ORDER BY sequence LIMIT ?) WHERE created < ?",
+                "SELECT sequence, last FROM bundles WHERE sequence <= (SELECT max(sequence) FROM bundles) - ?"
+                " UNION SELECT sequence, last FROM (SELECT * FROM bundles ORDER BY sequence LIMIT ?) WHERE created < ?",
                 (self._max_count, BEHIND, self._oldest()),
             ).fetchall()
-            for sequence, ids in gone:
-                db.execute("DELETE FROM bundles WHERE sequence = ?", (sequence,))
-                catalogue.forget(db, ids)
+            db.executemany("DELETE FROM bundles WHERE sequence = ?", ((sequence,) for sequence, _ in gone))
+            db.executemany("DELETE FROM catalogue WHERE last = ?", ((last,) for _, last in gone))
 
     def _oldest(self) -> float:
         return self._clock() - self._max_age
 
     def _get(self, id: bytes) -> Explanation | None:
-        found = self._reader.db.execute(FIND, {"id": id}).fetchone()
+        found = _find(self._reader.db, id)
         if found is None:
             return None
-        sequence, record, last = found
-        kept = decode(record)
+        sequence, kept, last = found
         index = kept.index(id)
-        if index is None or sequence - len(kept) + index + 1 <= last - self._max_count:
+        if index is None or sequence - len(kept) + index < last - self._max_count:
             return None
         return kept[index] if kept.created[index] >= self._oldest() else None
 
     def _delete(self, id: bytes) -> bool:
         with self._writer.transaction() as db:
-            found = db.execute(FIND, {"id": id}).fetchone()
+            found = _find(db, id)
             if found is None:
                 return False
-            sequence, record, _ = found
-            rest = [one for one in decode(record) if one.id != str(UUID(bytes=id))]
-            _, _, ids, record = _row(Bundle.of(rest)) if rest else (0, 0, b"", b"")
-            db.execute("UPDATE bundles SET ids = ?, record = ? WHERE sequence = ?", (ids, record, sequence))
-            catalogue.forget(db, id)
+            sequence, kept, _ = found
+            _rewrite(db, sequence, [one for one in kept if one.id != str(UUID(bytes=id))])
             return True
 
 
 def _row(bundle: Bundle) -> Row:
-    return len(bundle), max(bundle.created), bundle.ids, bundle.encode()
+    last = max(bundle.id(index) for index in range(len(bundle)))
+    labels = msgspec.json.encode(sorted(set(bundle.labels or []))).decode()
+    head, created = bundle.encode_head(), max(bundle.created)
+    return len(bundle), last, created, bundle.model, bundle.version, labels, head, bundle.encode()
 
 
 def _insert(connection: Connection, rows: list[Row]) -> None:
@@ -173,6 +172,20 @@ def _insert(connection: Connection, rows: list[Row]) -> None:
     else:
         with connection.transaction() as db:
             db.executemany(INSERT, rows)
+
+
+def _find(db: sqlite3.Connection, id: bytes) -> tuple[int, Bundle, int] | None:
+    """The bundle with an explanation, its number, and that of the newest of all."""
+    found = db.execute(FIND, {"id": id, "end": span(id)[1]}).fetchone()
+    return found and (found[0], decode(found[1]), found[2])
+
+
+def _rewrite(db: sqlite3.Connection, sequence: int, rest: list[Explanation]) -> None:
+    """Leaves only these in a bundle. Of an empty one the number stays, which is not given twice."""
+    head, record = (Bundle.of(rest).encode_head(), Bundle.of(rest).encode()) if rest else (b"", b"")
+    [last] = db.execute("SELECT last FROM bundles WHERE sequence = ?", (sequence,)).fetchone()
+    db.execute("UPDATE bundles SET head = ?, record = ? WHERE sequence = ?", (head, record, sequence))
+    db.execute("UPDATE catalogue SET head = ? WHERE last = ?", (head, last))
 
 
 def _key(id: str) -> bytes | None:

@@ -25,7 +25,7 @@ def test_the_catalogue_forgets_what_is_gone(tmp_path, monkeypatch):
     async def fill():
         for _ in range(10):
             await store.put(explanation(labels=["yes"]))
-        [[count]] = await store._writer.do(lambda: store._writer.db.execute("SELECT count(*) FROM entries").fetchall())
+        [count] = await store._writer.do(store._writer.db.execute("SELECT count(*) FROM catalogue").fetchone)
         assert count <= 5  # some were put since it was last looked at
         await store.close()
 
