@@ -14,7 +14,7 @@ BIN := .venv/bin
 serve: .venv/serve.installed
 	@$(BIN)/python -m service --port $(PORT)
 
-test: lint
+test: lint .venv/clients.installed
 	$(BIN)/python -m pytest tests/e2e
 	$(BIN)/python -m pytest --ignore tests/e2e -n auto --maxprocesses 4 --dist worksteal
 
@@ -40,9 +40,16 @@ lint: .venv/dev.installed
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
-COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+# Other people's clients, which want older versions than ours: an environment of their own.
+.venv/clients.installed: .venv/dev.installed requirements/clients.txt
+	$(PYTHON) -m venv .venv/clients
+	.venv/clients/bin/pip install --quiet --require-hashes -r requirements/clients.txt
+	@touch $@
+
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-header
 lock:
-	$(COMPILE) --extra cpu --extra valkey -o requirements/serve.txt
-	$(COMPILE) --extra gpu --extra valkey -c requirements/serve.txt -o requirements/gpu.txt
-	$(COMPILE) --extra cpu --extra valkey --extra client --extra ray --extra training --extra dev -c requirements/serve.txt -o requirements/dev.txt
+	$(COMPILE) --extra cpu --extra valkey -o requirements/serve.txt pyproject.toml
+	$(COMPILE) --extra gpu --extra valkey -c requirements/serve.txt -o requirements/gpu.txt pyproject.toml
+	$(COMPILE) --extra cpu --extra valkey --extra client --extra ray --extra training --extra dev -c requirements/serve.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -o requirements/clients.txt requirements/clients.in

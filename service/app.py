@@ -23,7 +23,7 @@ from service.manifest import RuntimeOptions
 from service.memory import keep_trimming
 from service.predictor import Predictor
 from service.repository import Repository
-from service.routes import attention, faithfulness, health, metrics, models, predict, web
+from service.routes import attention, faithfulness, health, metrics, models, open_inference, predict, web
 from service.runtime import check_provider
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
@@ -99,7 +99,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     app.state.repository = repository
     app.state.store = store
     app.state.predictor = Predictor(repository, store, settings, shared.telemetry)
-    for routes in (predict, attention, faithfulness, models, health, metrics, web):
+    for routes in (predict, attention, faithfulness, models, open_inference, health, metrics, web):
         app.include_router(routes.router)
     patch_fastapi(app, redirect_from_root_to_docs=False)
     add_examples(app, repository)
@@ -145,13 +145,13 @@ def open_store(settings: Settings) -> Store | None:
 
 
 def _handle_errors(app: FastAPI) -> None:
-    """Every error leaves as application/problem+json; see errors.py."""
+    """Every error leaves as application/problem+json, see errors.py; of the Open Inference Protocol in its form."""
     telemetry: Telemetry = app.state.telemetry
 
     @app.exception_handler(HttpError)
     async def known(request: Request, error: HttpError) -> Response:
         telemetry.error(type(error).__name__, error.status)
-        answer = _problem(error.status, error.problem(_id()))
+        answer = _problem(request, error.status, error.problem(_id()))
         answer.headers.update(error.headers)
         return answer
 
@@ -172,7 +172,7 @@ def _handle_errors(app: FastAPI) -> None:
         telemetry.error(type(error).__name__, error.status_code)
         detail = f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
         problem = Problem(title=str(error.detail), status=error.status_code, detail=detail, request_id=_id())
-        answer = _problem(error.status_code, problem.model_dump())
+        answer = _problem(request, error.status_code, problem.model_dump())
         answer.headers.update(error.headers or {})  # a 405 says what is allowed
         return answer
 
@@ -187,10 +187,12 @@ def _handle_errors(app: FastAPI) -> None:
         telemetry.error(type(error).__name__, 500)
         detail = "the server failed; its log says how"
         problem = Problem(title="Internal Server Error", status=500, detail=detail, request_id=_id())
-        return _problem(500, problem.model_dump())
+        return _problem(request, 500, problem.model_dump())
 
 
-def _problem(status: int, content: dict[str, Any]) -> Response:
+def _problem(request: Request, status: int, content: dict[str, Any]) -> Response:
+    if request.url.path.startswith("/v2/"):
+        return Response(wire.dump({"error": content["detail"]}), status, media_type="application/json")
     return Response(wire.dump(content), status, media_type="application/problem+json")
 
 

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from collections.abc import Callable
 
 import zstandard
 
@@ -18,16 +19,15 @@ def expand(body: bytes, encoding: str, limit: int) -> bytes:
         limit: bytes of the expanded body.
 
     Raises:
-        UnsupportedMediaType: it is another encoding than gzip or zstd.
+        UnsupportedMediaType: it is another encoding than gzip, deflate or zstd.
         TooLarge: it expands to more than the limit.
         NotJson: it is damaged.
     """
-    expanders = {"identity": lambda body, most: body, "gzip": _gunzip, "x-gzip": _gunzip, "zstd": _unzstd}
-    expander = expanders.get(encoding.strip().lower())
+    expander = EXPANDERS.get(encoding.strip().lower())
     if expander is None:
-        raise UnsupportedMediaType(f"expected Content-Encoding: gzip or zstd, received {encoding}")
+        raise UnsupportedMediaType(f"expected Content-Encoding: gzip, deflate or zstd, received {encoding}")
     try:
-        expanded: bytes = expander(body, limit + 1)
+        expanded = expander(body, limit + 1)
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
         raise NotJson(f"expected a body in {encoding}, received: {error}") from error
     if len(expanded) > limit:
@@ -36,7 +36,11 @@ def expand(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _gunzip(body: bytes, most: int) -> bytes:
-    expander = zlib.decompressobj(GZIP_BITS)
+    return _inflate(body, most, GZIP_BITS)
+
+
+def _inflate(body: bytes, most: int, bits: int = zlib.MAX_WBITS) -> bytes:
+    expander = zlib.decompressobj(bits)
     expanded = expander.decompress(body, most)
     if not expander.eof and len(expanded) < most:
         raise EOFError("it ends too early")
@@ -50,3 +54,12 @@ def _unzstd(body: bytes, most: int) -> bytes:
         pieces.append(piece)
         size += len(piece)
     return b"".join(pieces)
+
+
+EXPANDERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "identity": lambda body, most: body,
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _inflate,
+    "zstd": _unzstd,
+}

@@ -7,10 +7,10 @@ received. `fast.py` reads most good requests much faster, and leaves the others 
 
 import json
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import FailFast, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.arrays import FloatArray
@@ -21,6 +21,7 @@ from service.schemas import PredictRequest
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 MAX_FAULTS = 1000  # enough to count
+B = TypeVar("B", bound=BaseModel)
 
 
 def read_request(body: bytes) -> PredictRequest:
@@ -30,13 +31,23 @@ def read_request(body: bytes) -> PredictRequest:
         NotJson: it is not JSON.
         Invalid: it is not a request.
     """
+    return read_json(body, PredictRequest)
+
+
+def read_json(body: bytes, kind: type[B]) -> B:
+    """Reads a body.
+
+    Raises:
+        NotJson: it is not JSON.
+        Invalid: it is not of that kind.
+    """
     try:
-        return PredictRequest.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         details = error.errors(include_url=False)
         if details[0]["type"] == "json_invalid":
             raise NotJson(f"expected JSON, received: {details[0]['ctx']['error']}") from error
-        raise Invalid([_request_fault(detail) for detail in details]) from error
+        raise Invalid([request_fault(detail, kind) for detail in details]) from error
 
 
 def read_sequences(sequences: list[Any], manifest: Manifest, max_sequences: int, max_steps: int) -> Ragged:
@@ -142,16 +153,16 @@ def _value_fault(detail: ErrorDetails, manifest: Manifest) -> Fault:
     return _fault(pointer, "a number", describe(value))
 
 
-def _request_fault(detail: ErrorDetails) -> Fault:
-    """What pydantic found wrong with the request around the sequences."""
+def request_fault(detail: ErrorDetails, kind: type[BaseModel]) -> Fault:
+    """What pydantic found wrong with a request; of POST /predict, around the sequences."""
     pointer = _pointer(detail["loc"])
     if detail["type"] == "missing":
         return _fault(pointer, "this field", "nothing")
     if detail["type"] == "extra_forbidden":
-        fields = ", ".join(PredictRequest.model_fields)
+        fields = ", ".join(kind.model_fields)
         return _fault(pointer, f"no such field (the fields are {fields})", describe(detail["input"]))
     if detail["type"] == "too_short":
-        return _fault(pointer, "at least one sequence", "none")
+        return _fault(pointer, f"at least one {str(detail['loc'][-1]).removesuffix('s')}", "none")
     expected = detail["msg"].removeprefix("Input should be ")
     return _fault(pointer, expected, describe(detail["input"]))
 

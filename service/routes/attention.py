@@ -144,14 +144,14 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
         "features": explanation.features,
         "classes": explanation.classes,
         "attention_axes": axes,
-        "sequences": [_describe_sequence(explanation, index) for index in range(len(explanation))],
+        "sequences": [describe_sequence(explanation, index) for index in range(len(explanation))],
     }
     if not explanation.has_inputs:
         answer["note"] = f"sequence, unknown and the values of top are null where inputs are not kept; {NO_INPUTS}"
     return answer
 
 
-def _describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
+def describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
     """See `SequenceExplanation`."""
     if explanation.answers is not None:
         return _describe_text(explanation, explanation.answers, index)

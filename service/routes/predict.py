@@ -1,16 +1,13 @@
 """POST /predict."""
 
-import asyncio
-from collections.abc import Coroutine
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.requests import ClientDisconnect
 
-from service import encodings
-from service.errors import TooLarge, UnsupportedMediaType
+from service.errors import UnsupportedMediaType
 from service.predictor import Predictor
 from service.routes import problems
+from service.routes.bodies import read_body, unless_gone
 from service.schemas import PredictRequest, PredictResponse
 
 router = APIRouter(tags=["predict"])
@@ -45,24 +42,8 @@ async def predict(request: Request, predictor: Annotated[Predictor, Depends(get_
     """
     _check_media_type(request)
     predictor.check()
-    limit = request.app.state.settings.max_body
-    body = await _read_body(request, limit)
-    if (encoding := request.headers.get("content-encoding")) is not None:
-        body = await asyncio.to_thread(encodings.expand, body, encoding, limit)
-    return Response(await _unless_gone(request, predictor.predict(body)), media_type="application/json")
-
-
-async def _unless_gone(request: Request, answering: Coroutine[None, None, bytes]) -> bytes:
-    """The answer; when the client hangs up before it is there, the work is dropped."""
-    answer, gone = asyncio.ensure_future(answering), asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
-        raise ClientDisconnect
-    finally:
-        answer.cancel()
-        gone.cancel()
+    body = await read_body(request)
+    return Response(await unless_gone(request, predictor.predict(body)), media_type="application/json")
 
 
 def _check_media_type(request: Request) -> None:
@@ -70,16 +51,3 @@ def _check_media_type(request: Request) -> None:
     media_type = received.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaType(f"expected Content-Type: application/json, received {received}")
-
-
-async def _read_body(request: Request, limit: int) -> bytes:
-    """The body, read no further than the limit."""
-    if int(request.headers.get("content-length", 0)) > limit:
-        raise TooLarge(f"expected a body of at most {limit} bytes, received {request.headers['content-length']}")
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"expected a body of at most {limit} bytes, received more")
-        chunks.append(chunk)
-    return b"".join(chunks)

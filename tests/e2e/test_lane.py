@@ -133,7 +133,7 @@ def test_a_body_that_expands_too_far_and_an_unknown_encoding_are_refused(client)
     assert "expands to more" in refused.json()["detail"]
     refused = client.post("/predict", content=b"x", headers=headers | {"Content-Encoding": "br"})
     assert refused.status_code == 415
-    assert refused.json()["detail"] == "expected Content-Encoding: gzip or zstd, received br"
+    assert refused.json()["detail"] == "expected Content-Encoding: gzip, deflate or zstd, received br"
 
 
 def test_large_bodies_are_answered_too(client, example):
