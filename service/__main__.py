@@ -1,4 +1,6 @@
-"""python -m service: settings, then one process that serves, or several; python -m service tune: see tune.py."""
+"""python -m service: settings, then one process that serves, or several; python -m service tune: see tune.py;
+python -m service score: see score/command.py.
+"""
 
 import signal
 import sys
@@ -19,6 +21,11 @@ def main() -> int:
             from service import tune
 
             return tune.main(sys.argv[2:])
+        if sys.argv[1:2] == ["score"]:
+            from service.score import command
+
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # it has not done what it was to
+            return command.main(sys.argv[2:])
         settings = CliApp.run(Settings)
         logs.set_up(settings.log_level)
         return serve(settings)

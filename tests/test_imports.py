@@ -13,7 +13,7 @@ TRAINING_MAY_USE = {"service.manifest", "service.explanations"}
 # Each may import those to its right only.
 LAYERS = [
     ["service.__main__"],
-    ["service.workers", "service.tune"],
+    ["service.workers", "service.tune", "service.score"],
     ["service.worker"],
     ["service.server"],
     ["service.app"],
