@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -168,3 +169,16 @@ def test_stops_at_once_while_it_still_starts(compose):
 def test_two_replicas_behind_one_name_share_their_explanations(compose):
     compose("up", "--wait", "--wait-timeout", "60", "--build", "replica")
     assert compose("exec", "server", "python", "-c", ASK_REPLICAS) == "2 2 2"
+
+
+def test_monitoring_is_mounted_where_it_is_looked_for_and_asks_every_server(compose):
+    services = json.loads(compose("--profile", "*", "config", "--format", "json"))["services"]
+    grafana, prometheus = services["grafana"], services["prometheus"]
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    mounts = {Path(mount["target"]): Path(mount["source"]) for mount in grafana["volumes"] + prometheus["volumes"]}
+    assert (mounts[home.parent] / home.name).is_file()
+    assert str(home.parent) in (mounts[Path("/etc/grafana/provisioning")] / "dashboards/files.yml").read_text()
+    config = (mounts[Path("/etc/prometheus")] / "prometheus.yml").read_text()
+    assert {"server", "server-gpu", "replica"} == set(re.search(r"names: \[(.+?)\]", config)[1].split(", "))
+    published = [port["host_ip"] for one in services.values() for port in one.get("ports", [])]
+    assert set(published) == {"127.0.0.1"}
