@@ -22,8 +22,9 @@ from service.explanations.store import Store
 from service.manifest import RuntimeOptions
 from service.memory import keep_trimming
 from service.predictor import Predictor
+from service.renderer import Renderer
 from service.repository import Repository
-from service.routes import attention, faithfulness, health, metrics, models, open_inference, predict, web
+from service.routes import attention, faithfulness, health, metrics, models, open_inference, pictures, predict, web
 from service.runtime import check_provider
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
@@ -79,6 +80,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
         for task in tasks:
             task.cancel()
         app.state.predictor.batcher.close()
+        app.state.renderer.close()
         if store is not None:
             await store.close()
         await shared.leave()
@@ -98,8 +100,9 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     app.state.draining = False
     app.state.repository = repository
     app.state.store = store
+    app.state.renderer = Renderer()
     app.state.predictor = Predictor(repository, store, settings, shared.telemetry)
-    for routes in (predict, attention, faithfulness, models, open_inference, health, metrics, web):
+    for routes in (predict, pictures, attention, faithfulness, models, open_inference, health, metrics, web):
         app.include_router(routes.router)
     patch_fastapi(app, redirect_from_root_to_docs=False)
     add_examples(app, repository)

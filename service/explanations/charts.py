@@ -1,288 +1,181 @@
-"""How an explanation is drawn: one Vega-Lite definition, turned into SVG."""
+"""How explanations are drawn: Vega-Lite definitions, which the server makes SVG and PNG of and a browser draws itself.
 
-import json
-from typing import Any
+All charts over time have one axis of steps, and a width of `WIDTH` that a page may change with `view.width(...)`, since
+all their panels share that signal. They have no colours before `themed`; see `themes.py`.
+"""
+
+from typing import Any, Literal
 
 import numpy as np
-import vl_convert
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
+from service.explanations import themes
 from service.explanations.faithfulness import EFFECT
-from service.explanations.measures import top_steps
+from service.explanations.matrix import describe_matrix, matrix_chart, matrix_view, texts_of
+from service.explanations.panels import (
+    LANES,
+    Panel,
+    bars_panel,
+    changes_of,
+    group,
+    heat_panel,
+    over_time,
+    overview_panel,
+    value_panels,
+    weights_of,
+)
 from service.explanations.record import Explanation, steps
+from service.explanations.themes import ThemeName
+from service.explanations.words import describe_values, enumerate_steps, heading, outcome, title
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDTH = 640
-INK, FAINT = "#1f2933", "#7b8794"
-FIRST, SECOND = "#1c64f2", "#d9730d"  # told apart without red and green
-CHANGE = "change without"  # title of the axis
-CONFIG: dict[str, Any] = {
-    "background": "white",
-    "font": "sans-serif",
-    "view": {"stroke": None},
-    "axis": {"labelColor": INK, "titleColor": INK, "grid": False, "domainColor": FAINT, "tickColor": FAINT},
-    "title": {"anchor": "start", "color": INK, "subtitleColor": FAINT, "fontSize": 15},
-}
-TOP = 3
-CELL = 18  # pixels of a character's cell
+MOST = 12  # sequences of a request that are drawn above each other
+CONFIG = themes.config(themes.LIGHT)
+INK, FAINT = themes.LIGHT.ink, themes.LIGHT.faint
+FIRST, SECOND = themes.LIGHT.first, themes.LIGHT.second
+NO_ATTENTION = "this model has no attention"
+Chart = dict[str, Any]
 
 
-def svg(spec: dict[str, Any]) -> str:
-    """Draws a Vega-Lite definition. Takes about a second the first time in a process, 0.1 s later."""
-    return str(vl_convert.vegalite_to_svg(spec, vl_version="6.4"))
+def svg(chart: Chart) -> str:
+    """Draws a definition here and now, for scripts: the server has `service/renderer.py`."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(chart, vl_version="6.4"))
 
 
-def explanation_chart(explanation: Explanation, index: int) -> dict[str, Any]:
-    """One sequence: its features as lines over time, its weights as a heat band and as bars on the same axis.
+def themed(chart: Chart, theme: ThemeName) -> Chart:
+    """The chart in these colours."""
+    return {**chart, "config": themes.config(themes.THEMES[theme])}
+
+
+def explanation_chart(explanation: Explanation, index: int | Literal["all"]) -> Chart:
+    """A sequence: its features as lines over time, its weights as a heat band and as bars on the same axis.
 
     Args:
-        index: which sequence of the explanation.
+        index: which sequence of the explanation; all: the first `MOST`, smaller, above each other.
 
     Returns:
         A Vega-Lite definition. A model without attention gets the lines and a title that says so. Of text, the matrix
-        of `matrix_chart`.
+        of `matrix.py`.
     """
+    if index == "all":
+        return _all_chart(explanation)
     if explanation.sequences is None:
-        return matrix_chart(explanation, index)
-    attention = None if explanation.attention is None else explanation.attention[index]
+        chart = matrix_chart(explanation, index)
+        width = {"least": 14 * len(texts_of(explanation, index)[0]), "most": chart["width"]}
+        return {"$schema": SCHEMA, "config": CONFIG, "padding": 12, "usermeta": width, **chart}
     sequence = explanation.sequences[index]
-    lines = _values(explanation, index)
-    title = {"text": _title(explanation, index), "subtitle": "this model has no attention"}
-    if attention is None:
-        return _chart(title, [_lines_panel(lines, marked=[])], len(sequence))
-    weights = steps(attention)
-    top = top_steps(weights, min(TOP, len(weights)))
-    title["subtitle"] = "most weight on step " + ", ".join(f"{step} ({weight:.0%})" for step, weight in top)
-    bars = _weights(weights)
-    cells = [
-        {"step": step, "feature": feature, "weight": float(attention[step, column])}
-        for column, feature in enumerate(explanation.features)
-        for step in range(len(sequence))
-        if attention.ndim == 2
-    ] or [{"step": bar["step"], "feature": "weight", "weight": bar["weight"]} for bar in bars]
-    panels = [_lines_panel(lines, [step for step, _ in top]), _heat_panel(cells), _bars_panel(bars)]
-    return _chart(title, panels, len(sequence))
+    if explanation.attention is None:
+        panels = value_panels(sequence, explanation.features, [])
+        return _chart(explanation, index, panels, NO_ATTENTION, f"{NO_ATTENTION.capitalize()}.")
+    attention = explanation.attention[index]
+    sizes = weights_of(steps(attention))
+    rows = explanation.features if attention.ndim == 2 else ["weight"]
+    heat = heat_panel(attention if attention.ndim == 2 else attention[:, None], rows)
+    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes)]
+    found = "most weight on step " + enumerate_steps(sizes.told())
+    told = describe_values(explanation, index, sizes.told(), "Most weight lies on")
+    return _chart(explanation, index, panels, found, told)
 
 
-def occlusion_chart(explanation: Explanation, index: int, changes: NDArray[np.float64]) -> dict[str, Any]:
+def occlusion_chart(explanation: Explanation, index: int, changes: NDArray[np.float64]) -> Chart:
     """One sequence of numbers as in `explanation_chart`, with what leaving out each step changes in place of weights.
 
     Args:
         changes: `(time,)`.
     """
-    bars = _changes(changes)
-    top = sorted((bar for bar in bars if bar["top"]), key=lambda bar: -float(bar["weight"]))
-    cells = [{"step": bar["step"], "feature": "change", "weight": bar["weight"]} for bar in bars]
-    subtitle = "changes most without step " + ", ".join(f"{bar['step']} ({bar['text']})" for bar in top)
-    panels = [
-        _lines_panel(_values(explanation, index), [bar["step"] for bar in top]),
-        _heat_panel(cells, SECOND),
-        _bars_panel(bars, CHANGE, SECOND),
-    ]
-    return _chart({"text": _title(explanation, index), "subtitle": subtitle}, panels, len(changes))
+    sequence, sizes = _sequence(explanation, index), changes_of(changes, EFFECT)
+    heat = heat_panel(changes[:, None], ["change"], sizes.range)
+    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes)]
+    found = "changes most without step " + enumerate_steps(sizes.told())
+    told = describe_values(explanation, index, sizes.told(), "The prediction changes most without")
+    return _chart(explanation, index, panels, found, told)
 
 
 def faithfulness_chart(
-    explanation: Explanation, index: int, weights: FloatArray, changes: NDArray[np.float64], subtitle: str
-) -> dict[str, Any]:
+    explanation: Explanation, index: int, weights: FloatArray, changes: NDArray[np.float64], verdict: str
+) -> Chart:
     """One sequence, its weights and what leaving out each step changes, one above the other on the same axis.
 
     Args:
         weights: `(time,)`.
         changes: `(time,)`.
-        subtitle: what was found.
+        verdict: what was found.
     """
-    bars = _weights(weights)
-    panels = [
-        _lines_panel(_values(explanation, index), [bar["step"] for bar in bars if bar["top"]]),
-        _bars_panel(bars),
-        _bars_panel(_changes(changes), CHANGE, SECOND),
-    ]
-    return _chart({"text": _title(explanation, index), "subtitle": subtitle}, panels, len(changes))
+    heavy, changing = weights_of(weights), changes_of(changes, EFFECT)
+    values = value_panels(_sequence(explanation, index), explanation.features, heavy.top)
+    told = describe_values(explanation, index, heavy.told(), "Most weight lies on")
+    without = f"The prediction changes most without step {enumerate_steps(changing.told())}."
+    panels = [*values, bars_panel(heavy), bars_panel(changing)]
+    return _chart(explanation, index, panels, verdict, f"{told} {without} {verdict.capitalize()}.")
 
 
-def matrix_chart(explanation: Explanation, index: int) -> dict[str, Any]:
-    """One text: for every character of the answer, from the top down, its weights over the characters of the text."""
-    text, answer = _texts(explanation, index)
-    weights = np.zeros((len(answer), len(text))) if explanation.attention is None else explanation.attention[index]
-    cells = [
-        {"in": step, "out": row, "weight": float(weights[row, step])}
-        for row in range(len(answer))
-        for step in range(len(text))
-    ]
-    missing = [text[step] for step in (explanation.unknown or [])[index]]
-    unknown = f"; unknown to the model: {' '.join(missing)}" if missing else ""
-    title = {"text": _title(explanation, index), "subtitle": f"read from {text!r}{unknown}"}
-    encoding = {
-        "x": _characters("in", text, "top"),
-        "y": _characters("out", answer, "left"),
-        "color": {
-            "field": "weight",
-            "type": "quantitative",
-            "scale": {"range": ["#f0f4f8", "#1c64f2"], "domain": [0, 1]},
-            "legend": {"title": "weight", "format": ".0%"},
-        },
-    }
+def _sequence(explanation: Explanation, index: int) -> FloatArray:
+    sequence: FloatArray = (explanation.sequences or [])[index]
+    return sequence
+
+
+def _chart(explanation: Explanation, index: int, panels: list[Panel], found: str, told: str) -> Chart:
+    length, features = len(_sequence(explanation, index)), len(explanation.features)
+    if (every := group(length)) > 1:
+        found += f"; of {every} neighbouring steps the largest is drawn"
+    if features > LANES:
+        found += f"; the first {LANES} of {features} features are drawn"
+    return stacked(title(heading(explanation, index), found), told, over_time(panels, length))
+
+
+def stacked(title: dict[str, list[str]], description: str, panels: list[Panel], spacing: int = 8) -> Chart:
+    """Panels above each other, as wide as each other."""
     return {
         "$schema": SCHEMA,
         "title": title,
-        "description": f"{title['text']}; {title['subtitle']}",
+        "description": description,
         "config": CONFIG,
         "padding": 12,
-        "width": CELL * len(text),
-        "height": CELL * max(1, len(answer)),
-        "data": {"values": cells},
-        "mark": {"type": "rect", "stroke": "white"},
-        "encoding": encoding,
-    }
-
-
-def _values(explanation: Explanation, index: int) -> list[dict[str, Any]]:
-    """The points of the lines."""
-    if explanation.sequences is None:
-        return []
-    sequence = explanation.sequences[index]
-    return [
-        {"step": step, "feature": feature, "value": float(sequence[step, column])}
-        for column, feature in enumerate(explanation.features)
-        for step in range(len(sequence))
-    ]
-
-
-def _weights(weights: FloatArray) -> list[dict[str, Any]]:
-    """Bars of `(time,)` weights."""
-    return _bars(weights, ".0%")
-
-
-def _changes(changes: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """Bars of `(time,)` changes."""
-    return _bars(changes, ".2f")
-
-
-def _bars(sizes: NDArray[np.floating], format: str) -> list[dict[str, Any]]:
-    top = [step for step, _ in top_steps(sizes, TOP)]
-    return [
-        {"step": step, "weight": float(size), "top": step in top, "text": f"{size:{format}}"}
-        for step, size in enumerate(sizes)
-    ]
-
-
-def _characters(field: str, text: str, side: str) -> dict[str, Any]:
-    """An axis with a character at each step; a space is drawn as a mark, or one could not see it."""
-    shown = json.dumps([character if character.strip() else "␣" for character in text])
-    axis = {"title": None, "orient": side, "labelExpr": f"{shown}[datum.value]", "labelAngle": 0, "ticks": False}
-    return {"field": field, "type": "ordinal", "axis": {**axis, "domain": False, "labelFontSize": 12}}
-
-
-def _texts(explanation: Explanation, index: int) -> tuple[str, str]:
-    return (explanation.texts or [])[index], (explanation.answers or [])[index]
-
-
-def _title(explanation: Explanation, index: int) -> str:
-    prediction = explanation.predictions[index]
-    if explanation.answers is not None:
-        said = f"{explanation.answers[index]!r} ({prediction.item():.0%})"
-        return f"{explanation.model}, version {explanation.version}, writes {said}"
-    if explanation.labels is None:
-        said = ", ".join(f"{value:.4g}" for value in prediction[:6]) + ", ..." * (len(prediction) > 6)
-    else:
-        said = explanation.labels[index]
-    if explanation.task == "multiclass":
-        said += f" ({prediction.max():.0%})"
-    if explanation.task == "binary":
-        said += f" ({max(prediction.item(), 1 - prediction.item()):.0%})"
-    return f"{explanation.model}, version {explanation.version}, predicts {said}"
-
-
-def _chart(title: dict[str, str], panels: list[dict[str, Any]], length: int) -> dict[str, Any]:
-    return {
-        "$schema": SCHEMA,
-        "title": title,
-        "description": f"{title['text']}; {title['subtitle']}",
-        "config": CONFIG,
-        "padding": 12,
-        "spacing": 8,
-        "vconcat": [{"width": WIDTH, **panel} for panel in _with_time_axis(panels, length)],
+        "usermeta": {"least": 160, "most": 1200},
+        "spacing": spacing,
+        "vconcat": [{"width": WIDTH, **panel} for panel in panels],
         "resolve": {"scale": {"color": "independent"}},
     }
 
 
-def _with_time_axis(panels: list[dict[str, Any]], length: int) -> list[dict[str, Any]]:
-    """Gives every panel the same time axis, written out under the last one only."""
-    for panel in panels:
-        ticks = {"values": [0]} if length == 1 else {"tickMinStep": 1}
-        axis = {"title": "step", **ticks} if panel is panels[-1] else None
-        x = {
-            "field": "step",
-            "type": "quantitative",
-            "scale": {"domain": [-0.5, length - 0.5], "nice": False},
-            "axis": axis,
-        }
-        for layer in panel["layer"]:
-            layer["encoding"]["x"] = {**x, **layer["encoding"].get("x", {})}
-    return panels
+def _all_chart(explanation: Explanation) -> Chart:
+    """The first `MOST` sequences, one above the other."""
+    count = min(MOST, len(explanation))
+    which = "" if len(explanation) == 1 else f"{len(explanation)} sequences"
+    which = f"the first {count} of {which}" if count < len(explanation) else which or "one sequence"
+    head = f"{explanation.model}, version {explanation.version}: {which}"
+    if explanation.sequences is None:
+        views = [{"title": _row_title(explanation, index), **matrix_view(explanation, index)} for index in range(count)]
+        told = " ".join(describe_matrix(explanation, index) for index in range(count))
+        return stacked(title(head, "in each row the heaviest cell is framed"), told, views, spacing=20)
+    longest = max(len(_sequence(explanation, index)) for index in range(count))
+    panels = [panel for index in range(count) for panel in _row(explanation, index, longest)]
+    found = "values and weights of each" if explanation.attention is not None else NO_ATTENTION
+    told = f"{head}. " + " ".join(_row_words(explanation, index) for index in range(count))
+    return stacked(title(head, found), told, over_time(panels, longest))
 
 
-def _lines_panel(values: list[dict[str, Any]], marked: list[int]) -> dict[str, Any]:
-    features = {value["feature"] for value in values}
-    color = {
-        "field": "feature",
-        "type": "nominal",
-        "sort": None,
-        "scale": {"scheme": "tableau20" if len(features) > 10 else "tableau10"},
-        "legend": {"title": None} if len(features) > 1 else None,
-    }
-    lines = {
-        "data": {"values": values},
-        "mark": {"type": "line", "point": {"size": 18}, "strokeWidth": 1.5},
-        "encoding": {"y": {"field": "value", "type": "quantitative", "title": "value"}, "color": color},
-    }
-    rules = {
-        "data": {"values": [{"step": step} for step in marked]},
-        "mark": {"type": "rule", "strokeDash": [4, 3], "color": FAINT},
-        "encoding": {},
-    }
-    return {"height": 180, "layer": [rules, lines]}
+def _row(explanation: Explanation, index: int, span: int) -> list[Panel]:
+    """One of many sequences: its values, small, and its weights."""
+    sequence, names = _sequence(explanation, index), explanation.features
+    sizes = (
+        None if explanation.attention is None else weights_of(steps(explanation.attention[index]), f"weights-{index}")
+    )
+    values = overview_panel(f"values-{index}", sequence, names, [] if sizes is None else sizes.top, span)
+    values["title"] = _row_title(explanation, index)
+    return [values] if sizes is None else [values, bars_panel(sizes, 40, span)]
 
 
-def _heat_panel(values: list[dict[str, Any]], color: str = FIRST) -> dict[str, Any]:
-    rows = len({value["feature"] for value in values})
-    rect = {
-        "data": {"values": [{**value, "end": value["step"] + 0.5, "step": value["step"] - 0.5} for value in values]},
-        "mark": {"type": "rect"},
-        "encoding": {
-            "x2": {"field": "end"},
-            "y": {"field": "feature", "type": "nominal", "sort": None, "title": None, "axis": {"ticks": False}},
-            "color": {
-                "field": "weight",
-                "type": "quantitative",
-                "scale": {"range": ["#f0f4f8", color], "domainMin": 0, "interpolate": "rgb"},
-                "legend": None,
-            },
-        },
-    }
-    return {"height": max(18, 12 * rows), "layer": [rect]}
+def _row_title(explanation: Explanation, index: int) -> dict[str, Any]:
+    return {"text": f"{index}: {outcome(explanation, index)}", "fontSize": 12, "anchor": "start", "offset": 16}
 
 
-def _bars_panel(values: list[dict[str, Any]], title: str = "weight", color: str = FIRST) -> dict[str, Any]:
-    axis = {"tickCount": 3, "format": ".0%"}
-    y: dict[str, Any] = {"field": "weight", "type": "quantitative", "title": title, "axis": axis}
-    if title == CHANGE:  # what is no effect at all is not to look like one
-        y |= {"axis": {"tickCount": 3}, "scale": {"domain": [0, max(EFFECT, *(value["weight"] for value in values))]}}
-    bars = {
-        "data": {"values": [{**value, "end": value["step"] + 0.4, "step": value["step"] - 0.4} for value in values]},
-        "mark": {"type": "bar"},
-        "encoding": {
-            "x2": {"field": "end"},
-            "y": y,
-            "y2": {"datum": 0},
-            "color": {"condition": {"test": "datum.top", "value": color}, "value": "#b6c6d8"},
-        },
-    }
-    names = {
-        "data": {"values": [value for value in values if value["top"]]},
-        "mark": {"type": "text", "dy": -7, "color": INK, "fontSize": 11},
-        "encoding": {"y": y, "text": {"field": "text"}},
-    }
-    return {"height": 90, "layer": [bars, names]}
+def _row_words(explanation: Explanation, index: int) -> str:
+    if explanation.attention is None:
+        return f"Sequence {index}: {outcome(explanation, index)}."
+    told = weights_of(steps(explanation.attention[index])).told()
+    return f"Sequence {index}: {outcome(explanation, index)}, most weight on step {enumerate_steps(told)}."

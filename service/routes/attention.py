@@ -1,37 +1,25 @@
 """GET /attention, /attention/{id} as JSON and as a picture, DELETE /attention/{id}."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from service import wire
-from service.explanations import charts
 from service.explanations.measures import concentration
 from service.explanations.record import Explanation, steps
 from service.explanations.store import Filter
 from service.routes import problems
-from service.routes.examining import ExaminerDep, ask
-from service.routes.finding import NO_INPUTS, Id, Sequence, StoreDep, ask_store, find, find_sequence, not_found
+from service.routes.examining import ExaminerDep
+from service.routes.finding import NO_INPUTS, Id, StoreDep, ask_store, find, not_found
+from service.routes.negotiation import preferred
+from service.routes.pictures import TYPES, Format, Known, Method, RendererDep, ThemeName, Which, draw_explanation
 from service.routes.web import page
 from service.schemas import ExplanationEntry, ExplanationList, ExplanationResponse
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
-
-
-class SVGResponse(Response):
-    """A picture."""
-
-    media_type = "image/svg+xml"
-
-
-Method = Annotated[
-    Literal["attention", "occlusion"],
-    Query(description="what a picture shows: the weights, or what leaving out each step changes"),
-]
 
 
 @router.get(
@@ -72,52 +60,34 @@ async def list_explanations(
 
 
 @router.get(
-    "/attention/{id}.svg",
-    summary="One explanation as a picture",
-    response_class=SVGResponse,
-    responses=problems(404, 422, 429, 503, 504),
-)
-async def draw_explanation(
-    id: Id, store: StoreDep, examiner: ExaminerDep, sequence: Sequence = 0, method: Method = "attention"
-) -> Response:
-    """One sequence drawn over time: its values, the weights as a heat band and as bars, the top steps marked.
-
-    With `method=occlusion`, what leaving out each step changes instead of the weights.
-    """
-    explanation = await find_sequence(store, id, sequence)
-    if method == "occlusion":
-        occluded = await ask(examiner.occlude(explanation, sequence, None))
-        chart = charts.occlusion_chart(explanation, sequence, occluded.importance)
-    else:
-        chart = charts.explanation_chart(explanation, sequence)
-    return SVGResponse(await anyio.to_thread.run_sync(charts.svg, chart))
-
-
-@router.get(
     "/attention/{id}",
     summary="One explanation",
     response_model=ExplanationResponse,
-    responses={200: {"content": {SVGResponse.media_type: {}}}, **problems(404, 422, 503)},
+    responses={200: {"content": {TYPES["svg"]: {}, TYPES["png"]: {}}}, **problems(404, 422, 503)},
 )
 async def get_explanation(
     request: Request,
     id: Id,
     store: StoreDep,
     examiner: ExaminerDep,
-    sequence: Sequence = 0,
+    renderer: RendererDep,
+    sequence: Which = 0,
     method: Method = "attention",
+    theme: ThemeName = "light",
+    known: Known = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> Response:
     """The sequences received, what was predicted, the weights, and the steps that weigh most with their values.
 
-    With `Accept: image/svg+xml`, or under `/attention/{id}.svg`, one sequence as a picture; with `Accept: text/html`,
+    With `Accept: image/svg+xml` or `image/png`, a picture as under `/attention/{id}.svg`; with `Accept: text/html`,
     as browsers send it, the explorer page opened on it.
     """
-    wanted = [range.partition(";")[0].strip() for range in accept.split(",")]
-    if "text/html" in wanted:
+    wanted = preferred(accept, ("application/json", "text/html", TYPES["svg"], TYPES["png"]))
+    if wanted == "text/html":
         return page(request)
-    if SVGResponse.media_type in wanted:
-        return await draw_explanation(id, store, examiner, sequence, method)
+    if wanted != "application/json":
+        format: Format = "svg" if wanted == TYPES["svg"] else "png"
+        return await draw_explanation(id, format, store, examiner, renderer, sequence, method, theme, known)
     content = wire.dump(_describe(await find(store, id)))
     return Response(content, media_type="application/json", headers={"Vary": "Accept"})
 

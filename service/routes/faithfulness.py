@@ -1,18 +1,15 @@
-"""GET /attention/{id}/faithfulness as JSON and as a picture."""
+"""GET /attention/{id}/faithfulness."""
 
 from typing import Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Response
 
 from service import wire
 from service.examiner import SEED, Examined
-from service.explanations import charts
 from service.explanations.faithfulness import DRAWS, EFFECT, SHARES, UNIFORM, Drops, Measured, step_counts
 from service.explanations.measures import concentration, distance_from_uniform, top_steps
 from service.explanations.record import Explanation
 from service.routes import problems
-from service.routes.attention import SVGResponse
 from service.routes.examining import ExaminerDep, Held, ask
 from service.routes.finding import Id, Sequence, StoreDep, find_sequence
 from service.schemas import FaithfulnessResponse
@@ -39,24 +36,6 @@ async def examine_explanation(
     explanation = await find_sequence(store, id, sequence)
     examined = await ask(examiner.examine(explanation, sequence, baseline))
     return Response(wire.dump(_describe(explanation, sequence, examined)), media_type="application/json")
-
-
-@router.get(
-    "/attention/{id}/faithfulness.svg",
-    summary="The test of an explanation as a picture",
-    response_class=SVGResponse,
-    responses=problems(404, 422, 429, 503, 504),
-)
-async def draw_test(
-    id: Id, store: StoreDep, examiner: ExaminerDep, sequence: Sequence = 0, baseline: Held = None
-) -> Response:
-    """The weights of a sequence, and what leaving out each step changes, on one time axis."""
-    explanation = await find_sequence(store, id, sequence)
-    examined = await ask(examiner.examine(explanation, sequence, baseline))
-    found = examined.measured
-    subtitle = f"{examined.verdict}: {_reason(examined)}"
-    chart = charts.faithfulness_chart(explanation, sequence, found.weights, found.importance, subtitle)
-    return SVGResponse(await anyio.to_thread.run_sync(charts.svg, chart))
 
 
 def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[str, Any]:
@@ -111,6 +90,11 @@ def _left_out(found: Measured) -> dict[str, Any]:
         ],
         "rank_correlation": found.rank_correlation,
     }
+
+
+def verdict_in_words(examined: Examined) -> str:
+    """The verdict, and why."""
+    return f"{examined.verdict}: {_reason(examined)}"
 
 
 def _reason(examined: Examined) -> str:

@@ -38,9 +38,11 @@ def test_damaged_requests_never_fail_the_server(client, content):
 @settings(bounded, max_examples=1000)
 @given(
     id=st.text(max_size=40),
-    suffix=st.sampled_from(["", ".svg", "/faithfulness", "/faithfulness.svg"]),
+    suffix=st.sampled_from(["", ".svg", ".vl.json", "/faithfulness", "/faithfulness.svg"]),
     params=st.dictionaries(
-        st.sampled_from(["limit", "cursor", "model", "version", "label", "since", "sequence", "baseline", "method"]),
+        st.sampled_from(
+            ["limit", "cursor", "model", "version", "label", "since", "sequence", "baseline", "method", "theme"]
+        ),
         st.text(max_size=20),
     ),
 )

@@ -72,7 +72,7 @@ def test_what_a_client_makes_up_is_no_series(url):
     found = scrape(url)
     labels = [value for sample in found.samples for value in sample.labels.values()]
     assert not [value for value in labels if "made" in value.lower() or value in ("77", "PROPFIND")]
-    assert found("http_requests_total", route="/attention/{id}.svg", status="404") == 1
+    assert found("http_requests_total", route="/attention/{id}.{format:picture}", status="404") == 1
     assert found("http_requests_total", route="none", status="404") == 1
     assert found("http_requests_total", route="/models", method="other") == 1
 

@@ -62,12 +62,13 @@ def test_what_leaving_out_each_step_changes_is_drawn_in_place_of_the_weights():
 def test_weights_and_changes_are_drawn_on_one_time_axis():
     weights, changes = np.array([0.1, 0.7, 0, 0.2, 0], np.float32), np.array([0.0, 0.25, 0.5, 0.1, 0.0])
     chart = faithfulness_chart(explanation(), 0, weights, changes, "what was found")
-    assert len({str(layer["encoding"]["x"]["scale"]) for panel in chart["vconcat"] for layer in panel["layer"]}) == 1
+    axes = [layer["encoding"]["x"] for panel in chart["vconcat"] for layer in panel["layer"]]
+    assert len({str(x["scale"]) for x in axes}) == 1
     picture = svg(chart)
     assert all(text in picture for text in ("what was found", ">weight<", ">change without<", ">70%<", ">0.50<"))
 
 
 def test_what_is_next_to_no_change_does_not_look_like_one():
     chart = occlusion_chart(explanation(), 0, np.full(5, 1e-5))
-    [bars, _] = chart["vconcat"][-1]["layer"]
+    bars = chart["vconcat"][-1]["layer"][0]
     assert bars["encoding"]["y"]["scale"]["domain"] == [0, EFFECT]

@@ -1,0 +1,76 @@
+"""What charts say: titles, the sentence for who does not see them, numbers short enough for a label."""
+
+import textwrap
+from collections.abc import Sequence
+
+from service.explanations.record import Explanation
+
+LINE = 56  # characters of a subtitle's line: what a phone has room for
+SHOWN = 6  # numbers of a prediction that has many
+
+
+def percent(share: float) -> str:
+    """A share in percent with two digits that count: 97%, 3%, 0.12%."""
+    if share == 0 or share >= 0.0095:
+        return f"{share:.0%}"
+    return f"{share * 100:.2g}%" if share >= 1e-5 else "<0.001%"
+
+
+def change(size: float) -> str:
+    """A change of a prediction: 0.30, 0.0021, 1.2e+03."""
+    return f"{size:.2f}" if size == 0 or 0.01 <= size < 1000 else f"{size:.2g}"
+
+
+def heading(explanation: Explanation, index: int) -> str:
+    """What was predicted, by which model."""
+    verb = "writes" if explanation.answers is not None else "predicts"
+    return f"{explanation.model}, version {explanation.version}, {verb} {outcome(explanation, index)}"
+
+
+def outcome(explanation: Explanation, index: int) -> str:
+    """A prediction with its probability."""
+    prediction = explanation.predictions[index]
+    if explanation.answers is not None:
+        return f"{explanation.answers[index]!r} ({prediction.item():.0%})"
+    if explanation.labels is None:
+        return ", ".join(f"{value:.4g}" for value in prediction[:SHOWN]) + ", ..." * (len(prediction) > SHOWN)
+    likely = prediction.max() if len(prediction) > 1 else max(prediction.item(), 1 - prediction.item())
+    return f"{explanation.labels[index]} ({likely:.0%})"
+
+
+def enumerate_steps(top: Sequence[tuple[int, str]]) -> str:
+    """Steps with what belongs to each: "10 (97%), 9 (1%)"."""
+    return ", ".join(f"{step} ({text})" for step, text in top)
+
+
+def features(names: Sequence[str]) -> str:
+    """What the lines are, in words."""
+    return (
+        names[0] if len(names) == 1 else f"{len(names)} features ({', '.join(names[:12])}{', ...' * (len(names) > 12)})"
+    )
+
+
+def lines(text: str) -> list[str]:
+    """The text in lines that a phone has room for."""
+    return textwrap.wrap(text, LINE, break_long_words=True) or [""]
+
+
+def title(text: str, found: str) -> dict[str, list[str]]:
+    """The title of a chart and, beneath it, what is to be seen."""
+    return {"text": textwrap.wrap(text, LINE - 10), "subtitle": lines(found)}
+
+
+def describe_values(explanation: Explanation, index: int, top: Sequence[tuple[int, str]], what: str) -> str:
+    """What a chart of a sequence shows, in sentences: the prediction, and the top steps with their values.
+
+    Args:
+        top: steps with what belongs to each.
+        what: what is said of them: "Most weight lies on".
+    """
+    sequence, names = (explanation.sequences or [])[index], explanation.features
+    found = []
+    for step, text in top:
+        values = [f"{name} {value:.3g}" for name, value in zip(names, sequence[step], strict=True)]
+        found.append(f"step {step} ({text}; {', '.join(values)})")
+    seen = f"{len(sequence)} steps of {features(names)}"
+    return f"{heading(explanation, index)}, from {seen}. {what} {', '.join(found)}."

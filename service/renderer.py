@@ -1,0 +1,120 @@
+"""Pictures, drawn outside of the server's process, and the latest of them kept."""
+
+import asyncio
+import struct
+import sys
+from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import PIPE, Process
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, cast
+
+from service.errors import TooLate, TooMany, Unavailable
+
+KEPT = 64  # pictures; the least recently asked for goes first
+WAITING = 32  # pictures that may wait for those before them
+EACH_S = 0.2  # that a picture takes, about
+LONGEST_S = 20.0  # that one may take
+IDLE_S = 60.0  # after which the process that draws gives its memory back
+DRAWING = Path(__file__).with_name("drawing.py")
+HEADER = ">?Q"  # see drawing.py
+
+Drawn = Literal["svg", "png", "bundle"]
+
+
+class Renderer:
+    """Draws Vega-Lite definitions, one at a time, in a process that starts with the first; see `drawing.py`.
+
+    One that is asked for again, or by several at once, is drawn once.
+    """
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[str, asyncio.Task[bytes]] = OrderedDict()
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting = 0
+        self._process: Process | None = None
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def draw(self, name: str, format: Drawn, chart: bytes) -> bytes:
+        """A picture.
+
+        Args:
+            name: of this picture and no other, in all formats and themes.
+            chart: a Vega-Lite definition as JSON.
+
+        Raises:
+            TooMany: too many wait.
+            TooLate: it took too long.
+            Unavailable: the process that draws has died.
+        """
+        task = self._pictures.get(name)
+        if task is None:
+            task = self._pictures[name] = asyncio.create_task(self._draw(format, chart))
+            task.add_done_callback(lambda task: self._forget_failed(name, task))
+            if len(self._pictures) > KEPT:
+                self._pictures.popitem(last=False)
+        self._pictures.move_to_end(name)
+        return await asyncio.shield(task)
+
+    async def bundle(self) -> bytes:
+        """The JavaScript that draws definitions in a browser: Vega, Vega-Lite and Vega-Embed. Raises: see `draw`."""
+        return await self.draw("bundle", "bundle", b"null")
+
+    def close(self) -> None:
+        """Ends the process that draws."""
+        if self._idle is not None:
+            self._idle.cancel()
+        for task in self._pictures.values():
+            task.cancel()
+        self._stop()
+
+    def _forget_failed(self, name: str, task: asyncio.Task[bytes]) -> None:
+        if (task.cancelled() or task.exception() is not None) and self._pictures.get(name) is task:
+            del self._pictures[name]
+
+    async def _draw(self, format: Drawn, chart: bytes) -> bytes:
+        if self._waiting >= WAITING:
+            raise TooMany(self._waiting * EACH_S)
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                return await self._ask(b'{"format":"%s","chart":%s}\n' % (format.encode(), chart))
+        finally:
+            self._waiting -= 1
+
+    async def _ask(self, request: bytes) -> bytes:
+        """The process's answer. What interrupts it ends the process: the answer would be taken for the next one's."""
+        if self._idle is not None:
+            self._idle.cancel()
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                drawn, answer = await self._exchange(request)
+        except TimeoutError as error:
+            self._stop()
+            raise TooLate(f"expected to have drawn this picture within {LONGEST_S:.0f} s") from error
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self._stop()
+            raise Unavailable("expected a picture of the process that draws, but it has ended; try again") from error
+        except asyncio.CancelledError:
+            self._stop()
+            raise
+        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._stop)
+        if not drawn:
+            raise RuntimeError(f"expected a definition that can be drawn: {answer.decode()}")
+        return answer
+
+    async def _exchange(self, request: bytes) -> tuple[bool, bytes]:
+        if self._process is None:
+            self._process = await asyncio.create_subprocess_exec(sys.executable, "-P", DRAWING, stdin=PIPE, stdout=PIPE)
+        asks, answers = cast(StreamWriter, self._process.stdin), cast(StreamReader, self._process.stdout)
+        asks.write(request)
+        await asks.drain()
+        drawn, size = struct.unpack(HEADER, await answers.readexactly(struct.calcsize(HEADER)))
+        return drawn, await answers.readexactly(size)
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            self._process = None
