@@ -150,7 +150,7 @@ class Examiner:
         measured = await self._conduct(test, model, sequence, setup, deadline)
         least = faithfulness.EFFECT if setup.unit else 0.0
         verdict = faithfulness.judge_one(measured, least)
-        self._telemetry.attention(model.manifest.name, model.manifest.version).verdicts.add(verdict)
+        self._telemetry.verdicts(model.manifest.name, model.manifest.version).add(verdict)
         return Examined(setup, measured, verdict)
 
     async def _occlude(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Occluded:

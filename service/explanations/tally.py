@@ -2,9 +2,10 @@
 and how far their mean is from that of training.
 
 An answer only leaves its weights here. They are measured together with those of others: a call of numpy takes longer
-than the arithmetic on a few weights.
+than the arithmetic on a few weights. And when there are many, not all: a few hundred a second say as much.
 """
 
+from time import monotonic
 from typing import get_args
 
 import numpy as np
@@ -15,12 +16,13 @@ from service.ragged import Ragged
 from service.telemetry.collect import Telemetry
 
 EVERY = 16  # of a request of more sequences, each 16th is measured: it need not pay for all of them
-WAITING = 256  # requests
-WAITING_VALUES = 1 << 16
+WAITING = 256  # requests, at most
+WAITING_VALUES = 1 << 16  # weights, before the last of them
+EVERY_S = 1.0  # when so many wait, and were counted less than so many seconds ago, more are let go
 
 
 class Tally:
-    """Counts weights, some time after they were answered.
+    """Counts the weights of up to 256 requests a second, some time after they were answered.
 
     Args:
         telemetry: what is waiting is counted before it is read.
@@ -29,21 +31,23 @@ class Tally:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._waiting: list[tuple[Manifest, Ragged]] = []
-        self._values = 0
+        self._values, self._counted = 0, monotonic() - EVERY_S
         telemetry.before_reading(self.count)
 
     def add(self, manifest: Manifest, attention: Ragged) -> None:
         """Takes what a model answered to one request, see `Found`."""
+        if len(self._waiting) == WAITING or self._values >= WAITING_VALUES:
+            if monotonic() - self._counted < EVERY_S:
+                return
+            self.count()
         if len(attention) > EVERY:
             attention = attention.take(np.arange(0, len(attention), EVERY))
         self._waiting.append((manifest, attention))
         self._values += attention.values.size
-        if len(self._waiting) >= WAITING or self._values >= WAITING_VALUES:
-            self.count()
 
     def count(self) -> None:
         """Counts all that waits."""
-        waiting, self._waiting, self._values = self._waiting, [], 0
+        waiting, self._waiting, self._values, self._counted = self._waiting, [], 0, monotonic()
         by_model: dict[tuple[str, int], tuple[Manifest, list[Ragged]]] = {}
         for manifest, attention in waiting:
             by_model.setdefault((manifest.name, manifest.version), (manifest, []))[1].append(attention)
@@ -51,20 +55,19 @@ class Tally:
             self._count(manifest, Ragged.join(parts))
 
     def _count(self, manifest: Manifest, attention: Ragged) -> None:
-        metrics = self._telemetry.attention(manifest.name, manifest.version)
+        telemetry, key = self._telemetry, (manifest.name, manifest.version)
         if attention.widths is not None:  # what each character looks at; where that is, moves on with the text
             if len(rows := _rows(attention, attention.widths)):
-                metrics.concentration.observe_all(concentrations(*_pad(rows)))
+                telemetry.concentration(*key).observe_all(concentrations(*_pad(rows)))
             return
         weights, lengths = _pad(attention)
-        metrics.concentration.observe_all(concentrations(weights, lengths))
-        metrics.top_position.observe_all(top_positions(weights, lengths))
+        telemetry.concentration(*key).observe_all(concentrations(weights, lengths))
+        telemetry.top_position(*key).observe_all(top_positions(weights, lengths))
         for verdict in get_args(Verdict):
-            metrics.verdicts.add(verdict, n=0)  # so that the first is a rise
+            telemetry.verdicts(*key).add(verdict, n=0)  # so that the first is a rise
         if manifest.attention is not None and manifest.attention.profile is not None:
             expected = np.multiply(manifest.attention.profile, len(lengths))
-            drift = self._telemetry.drift(manifest.name, manifest.version)
-            drift.add(profile(weights, lengths).tolist(), expected.tolist())
+            telemetry.drift(*key).add(profile(weights, lengths).tolist(), expected.tolist())
 
 
 def _rows(attention: Ragged, widths: np.ndarray) -> Ragged:

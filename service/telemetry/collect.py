@@ -52,21 +52,6 @@ class ModelMetrics:
     padded_steps: Counter
 
 
-@dataclass(frozen=True)
-class AttentionMetrics:
-    """The numbers of the weights of a version of a model.
-
-    Attributes:
-        concentration: see `measures.concentrations`.
-        top_position: see `measures.top_positions`.
-        verdicts: `add("weak")`.
-    """
-
-    concentration: Histogram
-    top_position: Histogram
-    verdicts: Counters
-
-
 class Telemetry:
     """The numbers of this process. Its series are those of routes, errors and models that exist, never of a request."""
 
@@ -89,14 +74,17 @@ class Telemetry:
         found = self._models.get((name, version))
         return found if found is not None else self._add_model(name, version)
 
-    def attention(self, name: str, version: int) -> AttentionMetrics:
-        """The numbers of the weights of a model that is served."""
-        labels = (name, str(version))
-        return AttentionMetrics(
-            concentration=self._histogram(CONCENTRATION, *labels),
-            top_position=self._histogram(TOP_POSITION, *labels),
-            verdicts=Counters(self._counters[VERDICTS.name], *labels),
-        )
+    def concentration(self, name: str, version: int) -> Histogram:
+        """Of the weights of a model that is served; see `measures.concentrations`."""
+        return self._histogram(CONCENTRATION, name, str(version))
+
+    def top_position(self, name: str, version: int) -> Histogram:
+        """Of the weights of a model that is served; see `measures.top_positions`."""
+        return self._histogram(TOP_POSITION, name, str(version))
+
+    def verdicts(self, name: str, version: int) -> Counters:
+        """On the weights of a model that is served: `add("weak")`."""
+        return Counters(self._counters[VERDICTS.name], name, str(version))
 
     def drift(self, name: str, version: int) -> Drift:
         """How far the weights of a model that is served are from those in training."""

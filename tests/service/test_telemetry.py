@@ -150,18 +150,22 @@ def test_the_numbers_of_a_worker_that_ended_stay_but_not_its_gauges(tmp_path):
     telemetry = Telemetry()
     telemetry.model("mean", 1).requests.add("ok")
     telemetry.gauge("queue_length", "waiting", lambda: {(): 7})
+    telemetry.drift("mean", 1).add([150.0, 0.0], [75.0, 75.0])
     last = telemetry.snapshot(2, ended.pid)
     asyncio.run(Shared(telemetry, tmp_path, 2).leave())
     path = tmp_path / "2.json"
     path.write_bytes(path.read_bytes().replace(str(me).encode(), str(last.pid).encode()))
     found = text(*ask(Shared(Telemetry(), tmp_path, 1)))
     assert found("requests_total") == 1
+    assert found("attention_drift", model="mean") == pytest.approx(0.5)
     assert found.of("queue_length") == []
     assert {sample.labels["worker"] for sample in found.of("process_open_fds")} == {"1"}
 
     successor = Shared(Telemetry(), tmp_path, 2)
     successor.telemetry.model("mean", 1).requests.add("ok")
+    successor.telemetry.drift("mean", 1).add([0.0, 150.0], [75.0, 75.0])
     assert text(*ask(successor))("requests_total") == 2
+    assert text(*ask(successor))("attention_drift") == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("received", [b"abc-1", b"!~" * 64])
