@@ -8,6 +8,7 @@ LSTM into an ONNX `Loop`, ten times slower than the fused `LSTM` operator.
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from training.normalizers import NORMALIZERS
@@ -79,8 +80,7 @@ class LastState(keras.layers.Layer):
     """
 
     def call(self, states: Any, lengths: Any) -> Any:
-        last = ops.cast(lengths, "int32")[:, None, None] - 1
-        return ops.squeeze(ops.take_along_axis(states, last, axis=1), axis=1)
+        return tf.gather(states, ops.cast(lengths, "int32") - 1, axis=1, batch_dims=1)
 
 
 @register
@@ -95,11 +95,7 @@ class Reverse(keras.layers.Layer):
     def call(self, sequences: Any, lengths: Any = None) -> Any:
         if lengths is None:
             return ops.flip(sequences, axis=1)
-        steps = ops.arange(ops.shape(sequences)[1], dtype="int32")[None, :]
-        lengths = ops.cast(lengths, "int32")[:, None]
-        return ops.take_along_axis(
-            sequences, ops.where(steps < lengths, lengths - 1 - steps, steps)[:, :, None], axis=1
-        )
+        return tf.reverse_sequence(sequences, ops.cast(lengths, "int32"), seq_axis=1)  # one ONNX operator
 
 
 @register
