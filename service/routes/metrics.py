@@ -22,7 +22,7 @@ class MetricsResponse(Response):
 
 @router.get("/metrics", summary="Numbers for Prometheus", response_class=MetricsResponse)
 async def metrics(request: Request) -> MetricsResponse:
-    """Requests, errors, durations, batches and padding of every model, of all worker processes together."""
+    """Requests, errors, durations, batches, padding and attention of every model, of all worker processes together."""
     shared: Shared = request.app.state.shared
     snapshots = await shared.all()
     return MetricsResponse(await anyio.to_thread.run_sync(prometheus.text, snapshots, BUILD))
