@@ -1,26 +1,31 @@
-"""A lane of its own for plain predictions, beneath ASGI: no scope, no task, no middleware for each request.
+"""A lane of its own for predictions, beneath ASGI: no scope, no task, no middleware for each request.
 
 ASGI and FastAPI take longer than a small model. So a `POST /predict` as most clients send it (HTTP/1.1, JSON of known
-length, nothing encoded, nothing pipelined) goes from uvicorn's HTTP parser straight to the predictor. Everything else,
-other predictions included, goes uvicorn's usual way, through FastAPI; both ends at the same `Predictor`.
+length, nothing encoded, nothing pipelined) goes from uvicorn's HTTP parser straight to the predictor, and so do arrays
+(errands.py). Everything else, other predictions included, goes uvicorn's usual way, through FastAPI; both ends at the
+same `Predictor`.
 """
 
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service import fast, wire
+from service import errands, fast
+from service.errands import Errand
 from service.errors import HttpError
 from service.predictor import NotLoaded, Prediction, Predictor, as_http
+from service.settings import Settings
 from service.telemetry.collect import Telemetry
 from service.telemetry.requests import NOBODY, current, identify, log_access
 
 logger = logging.getLogger(__name__)
-PATH = b"/predict"
+PATH, ARRAYS = b"/predict", (b"/predict?", b"/v2/models/")
+JSON = b"application/json"
 
 
 class Outbox:
@@ -35,7 +40,7 @@ class Outbox:
         self._rendered = b""
 
     def headers(self, default: list[tuple[bytes, bytes]]) -> bytes:
-        """uvicorn's default headers as bytes; it makes a new list every second, for the date."""
+        """The default headers of uvicorn as bytes; it makes a new list every second, for the date."""
         if default is not self._default:
             self._default, self._rendered = default, b"".join([b"%s: %s\r\n" % header for header in default])
         return self._rendered
@@ -66,16 +71,18 @@ class Lane(HttpToolsProtocol):
         self.predictor: Predictor = service.state.predictor
         self.telemetry: Telemetry = service.state.telemetry
         self.log_requests: bool = service.state.settings.access_log
-        self.largest = min(service.state.settings.max_body, fast.LARGE)
+        self.settings: Settings = service.state.settings
+        self.largest = min(self.settings.max_body, fast.LARGE)
+        self.plain = errands.Plain(self.predictor)
 
     def on_message_begin(self) -> None:
         """Makes ready for a request; uvicorn's scope for ASGI is made only where it is needed."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
-        """Takes the lane if the request is a plain prediction."""
-        if self.url == PATH and self._is_plain():
-            self.cycle = Passage(self)  # type: ignore[assignment]
+        """Takes the lane if the request is a prediction of those that may."""
+        if (self.url == PATH or self.url.startswith(ARRAYS)) and (errand := self._errand()) is not None:
+            self.cycle = Passage(self, errand)  # type: ignore[assignment]
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
@@ -103,34 +110,43 @@ class Lane(HttpToolsProtocol):
             self.cycle.cancel()
         super().connection_lost(exc)
 
-    def _is_plain(self) -> bool:
+    def _errand(self) -> Errand | None:
         parser, busy = self.parser, self.cycle is not None and not self.cycle.response_complete
         if busy or self.pipeline or self.flow.write_paused or self.expect_100_continue:
-            return False
+            return None
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
-            return False
-        length = -1
+            return None
+        length, media_type, accept, json_length = -1, JSON, b"", None
         for name, value in self.headers:
             if name == b"content-length":
                 length = int(value)  # the parser has checked it
             elif name == b"content-type":
-                if value != b"application/json":
-                    return False
+                media_type = value
+            elif name == b"accept":
+                accept = value
+            elif name == b"inference-header-content-length":
+                json_length = value
             elif name in (b"content-encoding", b"transfer-encoding"):
-                return False
-        return bool(0 <= length <= self.largest)
+                return None
+        if not 0 <= length <= self.largest:
+            return None
+        if self.url == PATH and media_type == JSON:
+            return None if b"application/x-np" in accept else self.plain
+        return errands.find(self.predictor, self.settings, self.url, media_type, accept, json_length)
 
 
 class Passage:
-    """One plain prediction on its connection. It stands in the place of uvicorn's RequestResponseCycle, and has of its
+    """One prediction on its connection. It stands in the place of uvicorn's RequestResponseCycle, and has of its
     attributes what the connection looks at.
     """
 
     __slots__ = (
         "_begun",
+        "_errand",
         "_ids",
         "_lane",
         "_prediction",
+        "_url",
         "_waiting",
         "body",
         "disconnected",
@@ -139,12 +155,13 @@ class Passage:
     )
     message_event = asyncio.Event()  # nobody waits for it
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self, lane: Lane, errand: Errand) -> None:
+        self._lane, self._errand = lane, errand
         self._begun = time.perf_counter()
         self._ids = identify(lane.headers)
         self._prediction: Prediction | None = None
         self._waiting: asyncio.Task[None] | None = None
+        self._url = lane.url
         self.body = b""
         self.disconnected = self.response_complete = False
         self.keep_alive = lane.parser.should_keep_alive()
@@ -155,7 +172,7 @@ class Passage:
         current.set(self._ids)
         try:
             predictor.check()
-            self._prediction = predictor.read(self.body)
+            self._prediction = self._errand.read(self.body)
             predictor.submit(self._prediction, self.answer)
         except NotLoaded:
             self._waiting = asyncio.create_task(self._predict())
@@ -177,14 +194,14 @@ class Passage:
         if self.disconnected:
             return
         current.set(self._ids)  # another request's run may have brought us here
-        lane, status, more = self._lane, 200, b""
+        lane, status = self._lane, 200
         if isinstance(found, HttpError):
             status, more, found = self._problem(found)
-        media_type = b"application/json" if status == 200 else b"application/problem+json"
-        head = b"%s%scontent-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n" % (
+        else:
+            more = self._errand.head()
+        head = b"%s%scontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n" % (
             STATUS_LINE[status],
             lane.outbox.headers(lane.server_state.default_headers),
-            media_type,
             len(found),
             self._ids[0].encode(),
             more,
@@ -204,21 +221,22 @@ class Passage:
             lane.transport.close()
         lane.on_response_complete()
         seconds = time.perf_counter() - self._begun
-        lane.telemetry.http("POST", "/predict", status, seconds)
+        lane.telemetry.http("POST", self._errand.route, status, seconds)
         if lane.log_requests:
             current.set(self._ids)
-            log_access("POST", "/predict", status, seconds)
+            log_access("POST", self._url.partition(b"?")[0].decode("ascii", "backslashreplace"), status, seconds)
             current.set(NOBODY)
 
     async def _predict(self) -> None:
         """Predicts with a model that has to be loaded first."""
         try:
-            self.answer(await self._lane.predictor.predict(self.body))
+            self.answer(await self._lane.predictor.answer(partial(self._errand.read, self.body)))
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
             self.answer(as_http(error))
 
     def _problem(self, error: HttpError) -> tuple[int, bytes, bytes]:
         """Status, more headers and body of an error."""
         self._lane.telemetry.error(type(error).__name__, error.status)
+        head, body = self._errand.problem(error, self._ids[0])
         more = b"".join(f"{name}: {value}\r\n".encode() for name, value in error.headers.items())
-        return error.status, more, wire.dump(error.problem(self._ids[0]))
+        return error.status, head + more, body

@@ -144,7 +144,10 @@ class Predictor:
             raise NotLoaded(fields.model, fields.version)
         try:
             _check_options(fields, model.manifest)
-            return read(model)
+            prediction = read(model)
+            if fields.faithfulness is not None:
+                check_count(len(prediction.items))
+            return prediction
         except HttpError as error:
             self._refused(model.manifest, error)
             raise
@@ -172,8 +175,6 @@ class Predictor:
         items = request.sequences(model.manifest, *limits) if request else None
         if items is None:
             items = reading.read_sequences(_sequences(fields, request, body), model.manifest, *limits)
-        if fields.faithfulness is not None:
-            check_count(len(items))
         return Prediction(model, fields, items)
 
     def submit(self, prediction: Prediction, done: Done) -> None:

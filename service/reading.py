@@ -6,6 +6,7 @@ received. `fast.py` reads most good requests much faster, and leaves the others 
 """
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
@@ -21,6 +22,7 @@ from service.schemas import PredictRequest
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 MAX_FAULTS = 1000  # enough to count
+PLACEHOLDER: list[Any] = [None]  # for the sequences, where the fields around them are read
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -48,6 +50,20 @@ def read_json(body: bytes, kind: type[B]) -> B:
         if details[0]["type"] == "json_invalid":
             raise NotJson(f"expected JSON, received: {details[0]['ctx']['error']}") from error
         raise Invalid([request_fault(detail, kind) for detail in details]) from error
+
+
+def read_query(query: Mapping[str, str]) -> PredictRequest:
+    """What the query of a POST /predict says, whose body holds nothing but sequences; they are still to be read.
+
+    Raises:
+        Invalid: it is not as it should be.
+    """
+    try:
+        return PredictRequest.model_validate({**query, "sequences": PLACEHOLDER}, strict=False)
+    except ValidationError as error:
+        faults = [request_fault(detail, PredictRequest) for detail in error.errors(include_url=False)]
+        placed = [fault.model_copy(update={"pointer": f"the query parameter {fault.pointer[1:]}"}) for fault in faults]
+        raise Invalid(placed) from error
 
 
 def read_sequences(sequences: list[Any], manifest: Manifest, max_sequences: int, max_steps: int) -> Ragged:

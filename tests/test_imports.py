@@ -18,6 +18,7 @@ LAYERS = [
     ["service.server"],
     ["service.app"],
     ["service.routes", "service.docs", "service.lane"],
+    ["service.errands"],
     ["service.open_inference", "service.npy"],
     ["service.predictor", "service.watcher", "service.renderer"],
     ["service.examiner"],

@@ -29,6 +29,13 @@ def batch(size: int, clients: int, least: float) -> Case:
     return Case(f"{size} sequences, {clients} clients", lambda: normal(16, size, 20, 2), clients, goals)
 
 
+def arrays(what: str, path: str) -> Case:
+    """256 sequences a request, as arrays instead of text."""
+    goals = (Goal("sequences", "sequences", "bare", least=0.85),)
+    title = f"256 sequences, 4 clients, {what}"
+    return Case(title, lambda: normal(16, 256, 20, 2), 4, goals, ways=("bare",), path=path, form="binary")
+
+
 STEADY = {
     "single": single("none", 5),
     "single-sqlite": single("sqlite", 4),
@@ -41,6 +48,8 @@ STEADY = {
     ),
     "batch64": batch(64, 8, 0.55),
     "batch256": batch(256, 4, 0.65),
+    "npy256": arrays("npy in and npz out", "/predict?store=false"),
+    "v2binary256": arrays("tensors of the Open Inference Protocol as bytes", "/v2/models/{model}/infer"),
     "mixed": Case(
         "64 sequences of mixed lengths, 8 clients",
         vowels_shuffled,

@@ -9,7 +9,7 @@ import re
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.serving.measured import BenchmarkError, Measured
 
-LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+LENGTH = re.compile(rb"\ncontent-length: *(\d+)", re.IGNORECASE)
 OK = 200
 clock = time.perf_counter
 
@@ -38,10 +38,14 @@ class Request:
     check: Callable[[bytes], None]
 
 
-def render(url: str, body: bytes) -> bytes:
-    """A POST of JSON as HTTP/1.1."""
+JSON = {"Content-Type": "application/json"}
+
+
+def render(url: str, body: bytes, headers: Mapping[str, str] = JSON) -> bytes:
+    """A POST as HTTP/1.1."""
     parts = urlsplit(url)
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+    head = f"POST {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

@@ -1,7 +1,9 @@
 """What is asked: sequences, rendered as requests, and what ONNX Runtime itself answers to them."""
 
+import io
 from collections.abc import Callable
 from functools import cache
+from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -13,6 +15,8 @@ from benchmarks.serving.servers import graph
 
 DECIMALS = 5  # of a value, as a sensor or a table would have them: about 380 bytes for 20 steps of 2 features
 TOLERANCE = 1e-4
+LENGTH = "Inference-Header-Content-Length"
+Form = Literal["json", "binary"]
 Sequences = list[np.ndarray]  # each (time, feature)
 
 
@@ -56,12 +60,15 @@ def feeds(model: str, questions: list[Sequences]) -> list[Feed]:
     return [feed(session, question) for question in questions]
 
 
-def requests(url: str, model: str, questions: list[Sequences], name: str | None = None) -> list[Request]:
+def requests(
+    url: str, model: str, questions: list[Sequences], name: str | None = None, form: Form = "json"
+) -> list[Request]:
     """The questions as requests to `url`: of the Open Inference Protocol where its path says so, else of our API.
 
     Every request knows its answer: what ONNX Runtime gives for the same arrays.
 
     Args:
+        form: of sequences and answers; `binary` is the extension of the Open Inference Protocol, and npy and npz else.
         model: the committed model that answers.
         name: the name under which it is asked for; without it, none is given.
     """
@@ -71,6 +78,11 @@ def requests(url: str, model: str, questions: list[Sequences], name: str | None 
     for question in questions:
         inputs = feed(session, question)
         predictions, attention = session.run(["prediction", "attention"], inputs)
+        if form == "binary":
+            body, headers = _binary_tensors(inputs) if tensors else _npy(inputs)
+            check = _check_binary(predictions, attention) if tensors else _check_npz(predictions, attention)
+            rendered.append(Request(render(url, body, headers), len(question), check))
+            continue
         body = _tensors(inputs) if tensors else predict_body(question, name)
         check = _check_tensors(predictions, attention) if tensors else _check(question, predictions, attention)
         rendered.append(Request(render(url, body), len(question), check))
@@ -90,6 +102,48 @@ def _tensors(inputs: Feed) -> bytes:
         for name, array in inputs.items()
     ]
     return orjson.dumps({"inputs": tensors}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _binary_tensors(inputs: Feed) -> tuple[bytes, dict[str, str]]:
+    """Body and headers, as tritonclient has them."""
+    kinds = {"float32": "FP32", "int32": "INT32"}
+    tensors = [
+        {
+            "name": name,
+            "shape": array.shape,
+            "datatype": kinds[array.dtype.name],
+            "parameters": {"binary_data_size": array.nbytes},
+        }
+        for name, array in inputs.items()
+    ]
+    head = orjson.dumps({"inputs": tensors, "parameters": {"binary_data_output": True}})
+    return b"".join([head, *(array.tobytes() for array in inputs.values())]), {LENGTH: str(len(head))}
+
+
+def _npy(inputs: Feed) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a request with one array, which wants arrays back."""
+    file = io.BytesIO()
+    np.save(file, inputs["sequences"])
+    return file.getvalue(), {"Content-Type": "application/x-npy", "Accept": "application/x-npz"}
+
+
+def _check_binary(predictions: np.ndarray, attention: np.ndarray) -> Callable[[bytes], None]:
+    expected = [predictions, attention]
+
+    def check(body: bytes) -> None:
+        behind = np.frombuffer(body[-sum(array.nbytes for array in expected) :], np.float32)
+        _compare("tensors", behind, np.concatenate([array.ravel() for array in expected]))
+
+    return check
+
+
+def _check_npz(predictions: np.ndarray, attention: np.ndarray) -> Callable[[bytes], None]:
+    def check(body: bytes) -> None:
+        with np.load(io.BytesIO(body)) as found:
+            _compare("prediction", found["prediction"], predictions)
+            _compare("attention", found["attention"], attention)
+
+    return check
 
 
 def _check(question: Sequences, predictions: np.ndarray, attention: np.ndarray) -> Callable[[bytes], None]:

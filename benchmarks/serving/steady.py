@@ -20,7 +20,7 @@ from benchmarks.serving.load import Request
 from benchmarks.serving.loops import closed_loop
 from benchmarks.serving.measured import Measured
 from benchmarks.serving.plan import Plan
-from benchmarks.serving.questions import Sequences, feeds, requests
+from benchmarks.serving.questions import Form, Sequences, feeds, requests
 from benchmarks.serving.report import Finding, Found, Outcome
 from benchmarks.serving.servers import ROOT, Server, environment, graph, ours, pin, plain
 
@@ -67,6 +67,7 @@ class Case:
         store: what our server keeps explanations in.
         runs: what the bare runtime runs, where not the questions themselves.
         ways: which are measured beside ours.
+        path, form: what is asked, and how sequences and answers are written; `{model}` stands for its name.
     """
 
     title: str
@@ -77,6 +78,8 @@ class Case:
     store: Literal["none", "sqlite"] = "none"
     runs: Callable[[], list[Sequences]] | None = None
     ways: tuple[Literal["bare", "plain"], ...] = ("bare", "plain")
+    path: str = "/predict"
+    form: Form = "json"
 
 
 def steady(case: Case, plan: Plan) -> Outcome:
@@ -95,7 +98,8 @@ def steady(case: Case, plan: Plan) -> Outcome:
         servers = [stack.enter_context(plain({plan.server}, case.model))] if "plain" in case.ways else []
         servers.append(stack.enter_context(ours({plan.server}, *plan.options, model=case.model, store=case.store)))
         for server in servers:
-            turns[server.name] = _turn(f"{server.url}/predict", case, questions, plan, server)
+            path = case.path.format(model=case.model)
+            turns[server.name] = _turn(f"{server.url}{path}", case, questions, plan, server)
         for name, url in plan.peers.items():
             turns[name] = _turn(url.format(model=case.model), case, questions, plan)
         found = take_turns(turns, plan.repeats)
@@ -119,7 +123,8 @@ def under_load(url: str, asked: list[Request], clients: int, plan: Plan, server:
 
 
 def _turn(url: str, case: Case, questions: list[Sequences], plan: Plan, server: Server | None = None) -> Turn:
-    return partial(under_load, url, requests(url, case.model, questions), case.clients, plan, server)
+    asked = requests(url, case.model, questions, form=case.form)
+    return partial(under_load, url, asked, case.clients, plan, server)
 
 
 def bare(model: str, file: Path, plan: Plan) -> Measured:

@@ -21,7 +21,6 @@ from service.settings import Settings
 
 KNOWN, LONGEST = 256, 1000  # JSON parts that are kept, and bytes of one: a client sends the same again and again
 LONGEST_S = 3600.0  # of a deadline
-PLACEHOLDER: list[Any] = [None]  # for the sequences, where the fields around them are checked
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def _length(text: str, size: int) -> int:
 
 def _read_head(name: str, version: int | None, head: bytes) -> Asked:
     request = reading.read_json(head, InferRequest)
-    fields = {"model": name, "version": version, "sequences": PLACEHOLDER, **_options(request.parameters or {})}
+    fields = {"model": name, "version": version, "sequences": reading.PLACEHOLDER, **_options(request.parameters or {})}
     try:
         return Asked(request, PredictRequest.model_validate(fields))
     except ValidationError as error:

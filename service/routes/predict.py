@@ -1,16 +1,23 @@
 """POST /predict."""
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
+from service import reading
 from service.errors import UnsupportedMediaType
-from service.predictor import Predictor
+from service.fast import LARGE
+from service.npy.requests import JSON, NPY, NPZ, answer_as, wanted
+from service.npy.requests import read as read_arrays
+from service.predictor import Prediction, Predictor
 from service.routes import problems
 from service.routes.bodies import read_body, unless_gone
 from service.schemas import PredictRequest, PredictResponse
 
 router = APIRouter(tags=["predict"])
+BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 
 def get_predictor(request: Request) -> Predictor:
@@ -19,35 +26,71 @@ def get_predictor(request: Request) -> Predictor:
     return predictor
 
 
+def _query() -> list[dict[str, Any]]:
+    """The fields of a request, as parameters of the query, for /docs."""
+    properties = PredictRequest.model_json_schema()["properties"]
+    note = " (where the body is no JSON)"
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema, "description": schema["description"] + note}
+        for name, schema in properties.items()
+        if name != "sequences"
+    ]
+
+
 @router.post(
     "/predict",
     summary="Predict, with the attention weight of every step",
     response_model=PredictResponse,
     response_model_exclude_none=False,
-    responses=problems(400, 404, 413, 415, 422, 429, 503, 504),
+    responses={200: {"content": {NPZ: BYTES, NPY: BYTES}}, **problems(400, 404, 413, 415, 422, 429, 503, 504)},
     # The body is read by hand, so that wire.py can say exactly what is wrong with it; here it is documented.
     openapi_extra={
+        "parameters": _query(),
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": PredictRequest.model_json_schema()}},
-        }
+            "content": {JSON: {"schema": PredictRequest.model_json_schema()}, NPY: BYTES, NPZ: BYTES},
+        },
     },
 )
-async def predict(request: Request, predictor: Annotated[Predictor, Depends(get_predictor)]) -> Response:
+async def predict(
+    request: Request,
+    predictor: Annotated[Predictor, Depends(get_predictor)],
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
+) -> Response:
     """Sequences in, and for each one a prediction and one attention weight per time step, summing to 1.
 
     Sequences are raw values: scaling is part of the model. Where the model takes different lengths, so may one
     request. The explanation is kept under `/attention/{id}`. A model without attention answers `"attention": null`:
     weights it does not have are not made up.
+
+    NumPy's files do, too: as `application/x-npy` one array `(batch, time, feature)`, or `(batch, time)` where there is
+    one feature; as `application/x-npz` that array as `sequences` and, where they differ, their steps as `lengths`. All
+    else is in the query then. With one of these as `Accept` the answer is `prediction`, `attention` (0 on padding),
+    `lengths` and `id` as `.npz`, or `prediction` alone as `.npy`.
     """
-    _check_media_type(request)
+    media_type, answer_type = _media_type(request), wanted(accept)
     predictor.check()
     body = await read_body(request)
-    return Response(await unless_gone(request, predictor.predict(body)), media_type="application/json")
+    read: Callable[[], Prediction]
+    if media_type == JSON:
+        read = partial(_read_json, predictor, body, answer_type)
+    else:
+        fields, settings = reading.read_query(request.query_params), request.app.state.settings
+        read = partial(read_arrays, predictor, settings, fields, body, media_type, answer_type)
+    answer = await unless_gone(request, predictor.answer(read, large=len(body) >= LARGE))
+    return Response(answer, media_type=answer_type)
 
 
-def _check_media_type(request: Request) -> None:
-    received = request.headers.get("content-type", "application/json")  # a missing one is forgiven
+def _read_json(predictor: Predictor, body: bytes, answer_type: str) -> Prediction:
+    return answer_as(answer_type, predictor.read(body))
+
+
+def _media_type(request: Request) -> str:
+    """`JSON`, `NPY` or `NPZ`."""
+    received = request.headers.get("content-type", JSON)  # a missing one is forgiven
     media_type = received.partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise UnsupportedMediaType(f"expected Content-Type: application/json, received {received}")
+    if media_type.endswith("+json"):
+        return JSON
+    if media_type not in (JSON, NPY, NPZ):
+        raise UnsupportedMediaType(f"expected Content-Type: {JSON}, {NPY} or {NPZ}, received {received}")
+    return media_type

@@ -84,7 +84,11 @@ def test_a_wrong_method_is_405(client):
 
 def test_another_media_type_is_415(client):
     response = client.post("/predict", content=b"{}", headers={"Content-Type": "text/csv"})
-    check(response, 415, "expected Content-Type: application/json, received text/csv")
+    check(
+        response,
+        415,
+        "expected Content-Type: application/json, application/x-npy or application/x-npz, received text/csv",
+    )
 
 
 def test_a_body_that_says_it_is_too_large_is_413(client):

@@ -1,0 +1,124 @@
+"""What a request that takes the lane is for: how it is read, and the form of its answer. See lane.py."""
+
+import re
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from service import reading, wire
+from service.errors import HttpError
+from service.npy.requests import JSON, NPY, wanted
+from service.npy.requests import read as read_arrays
+from service.open_inference.answers import Answer
+from service.open_inference.requests import read as read_tensors
+from service.predictor import Prediction, Predictor
+from service.schemas import PredictRequest
+from service.settings import Settings
+
+INFER = re.compile(rb"/v2/models/([a-z0-9_-]+)(?:/versions/(\d{1,9}))?/infer").fullmatch
+ROUTE, VERSION_ROUTE = "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"
+PREDICT = b"/predict"
+
+
+class Errand(Protocol):
+    """How a request is read, and its answer written.
+
+    Attributes:
+        route: template of its path, by which it is counted.
+    """
+
+    route: str
+
+    def read(self, body: bytes) -> Prediction:
+        """See `Predictor.read`."""
+
+    def head(self) -> bytes:
+        """The headers that say what the answer is; asked for once it is there."""
+
+    def problem(self, error: HttpError, id: str) -> tuple[bytes, bytes]:
+        """The same of an error, and its body."""
+
+
+class Plain:
+    """JSON in, JSON out."""
+
+    route = "/predict"
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.read = predictor.read
+
+    def head(self) -> bytes:
+        """See `Errand`."""
+        return b"content-type: application/json\r\n"
+
+    def problem(self, error: HttpError, id: str) -> tuple[bytes, bytes]:
+        """See `Errand`."""
+        return b"content-type: application/problem+json\r\n", wire.dump(error.problem(id))
+
+
+class Arrays(Plain):
+    """A NumPy array in."""
+
+    def __init__(self, predictor: Predictor, settings: Settings, query: bytes, accept: bytes) -> None:
+        self._predictor, self._settings, self._query, self._type = predictor, settings, query, _wanted(accept)
+
+    def read(self, body: bytes) -> Prediction:
+        """See `Errand`."""
+        return read_arrays(self._predictor, self._settings, _fields(self._query), body, NPY, self._type)
+
+    def head(self) -> bytes:
+        """See `Errand`."""
+        return b"content-type: %s\r\n" % self._type.encode()
+
+
+class Tensors:
+    """The Open Inference Protocol."""
+
+    def __init__(self, predictor: Predictor, settings: Settings, name: str, version: int | None, length: bytes) -> None:
+        self._predictor, self._settings, self._name, self._version = predictor, settings, name, version
+        self._length = length.decode("latin-1") if length else None
+        self._answer = Answer()
+        self.route = ROUTE if version is None else VERSION_ROUTE
+
+    def read(self, body: bytes) -> Prediction:
+        """See `Errand`."""
+        known = (self._predictor, self._settings, self._name, self._version)
+        return read_tensors(*known, body, self._length, self._answer)
+
+    def head(self) -> bytes:
+        """See `Errand`."""
+        if self._answer.header_length is None:
+            return b"content-type: application/json\r\n"
+        length = b"inference-header-content-length: %d\r\n" % self._answer.header_length
+        return b"content-type: application/octet-stream\r\n" + length
+
+    def problem(self, error: HttpError, id: str) -> tuple[bytes, bytes]:
+        """See `Errand`."""
+        return b"content-type: application/json\r\n", wire.dump({"error": str(error)})
+
+
+def find(
+    predictor: Predictor, settings: Settings, url: bytes, media_type: bytes, accept: bytes, length: bytes | None
+) -> Errand | None:
+    """What a POST with these headers is for, other than `Plain`; None where it is for FastAPI.
+
+    Args:
+        length: the header Inference-Header-Content-Length.
+    """
+    if (found := INFER(url)) is not None and length != b"":
+        name, version = found.groups()
+        return Tensors(predictor, settings, name.decode(), int(version) if version else None, length or b"")
+    path, _, query = url.partition(b"?")
+    if path == PREDICT and media_type == NPY.encode():
+        return Arrays(predictor, settings, query, accept)
+    return None
+
+
+@lru_cache(64)
+def _wanted(accept: bytes) -> str:
+    return wanted(accept.decode("latin-1")) if accept else JSON
+
+
+@lru_cache(64)
+def _fields(query: bytes) -> PredictRequest:
+    return reading.read_query(dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))

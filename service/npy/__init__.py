@@ -1,0 +1,1 @@
+"""POST /predict with NumPy's files as bodies."""
