@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf2onnx
 
 from service.manifest import Lengths, Parity
+from training.simplify import simplify
 
 OPSET = 18
 TOLERANCE = 1e-5
@@ -152,6 +153,7 @@ def convert(
     captures = function.get_concrete_function().graph.captures
     captured = {inner.name: outer.numpy() for outer, inner in captures if outer.dtype != tf.resource}
     _name_graph(proto, output_names, axes, captured)
+    simplify(proto)
     onnx.checker.check_model(proto)
     return proto
 
