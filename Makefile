@@ -2,6 +2,7 @@
 # make test    set up everything, then run every check and test
 # make train   train the committed models again
 # make bench   measure the server beside others (CASES=single,batch64: these only, printed)
+# make screenshots   the pictures of the explorer page
 # make lint    ruff and mypy only
 # make lock    resolve the dependencies again
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: serve test train bench lint lock
+.PHONY: serve test train bench screenshots lint lock
 
 serve: .venv/serve.installed
 	@$(BIN)/python -m service --port $(PORT)
@@ -23,6 +24,9 @@ train: .venv/dev.installed
 
 bench: .venv/dev.installed
 	$(BIN)/python -m benchmarks.serving $(if $(CASES),--cases $(CASES),--out benchmarks/results)
+
+screenshots: .venv/dev.installed
+	$(BIN)/python -m tests.screenshots
 
 lint: .venv/dev.installed
 	$(BIN)/ruff check

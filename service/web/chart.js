@@ -6,6 +6,7 @@ import { drop, heaviest, number, percent } from "./words.js";
 const LEFT = 46, RIGHT = 14, VALUES = 190, BAND = 12, BARS = 84, GAP = 22, AXIS = 34; // pixels
 const NEAR = 16; // pixels from which a point is caught
 const MOST_BARS = 600; // more are one outline
+const MOST_NAMED = 4; // features; of more, only the chosen one is
 
 /**
  * Draws into a host element, and says what the pointer does there.
@@ -76,7 +77,9 @@ export class SequenceChart {
     const points = this.spacing < 5 ? [] : values.map((row, i) => this.point(i, row[feature], before?.values?.[i][feature]));
     const chosen = svg("circle", { class: "point picked", cx: this.x(step), cy: this.y(values[step][feature]), r: 6 });
     const ticks = nice(...this.domain, 4).map((tick) => this.tick(tick, this.y(tick), number(tick)));
-    const name = svg("text", { class: "name", x: LEFT, y: top + 2 }, features[feature]);
+    const named = features.length > MOST_NAMED ? [features[feature]] : features;
+    const spans = named.map((one) => svg("tspan", { class: one === features[feature] ? "chosen" : null, dx: one === named[0] ? 0 : 10 }, one));
+    const name = svg("text", { class: "name", x: LEFT, y: top + 2 }, spans);
     return svg("g", { class: "values" }, ticks, others.filter(Boolean), old || [], svg("path", { class: "line chosen", d: line(values, feature) }), points, chosen, name);
   }
 
@@ -106,7 +109,7 @@ export class SequenceChart {
     return svg("g", { class: "band" }, svg("rect", { class: "ground", x: LEFT, y: top, width: this.width - LEFT - RIGHT, height: BAND * rows }), cells);
   }
 
-  /** A bar for each step, the largest three named; outlines say how large they were before. */
+  /** A bar for each step, the largest three named; lines say how large they were before. */
   bars(top, sizes, before, name, say) {
     const low = Math.min(0, ...sizes), high = Math.max(...sizes, ...(before ?? []), name === "weight" ? 0.01 : 0.05);
     const y = (size) => top + 14 + (BARS - 14) * (1 - (size - low) / (high - low));
@@ -116,10 +119,10 @@ export class SequenceChart {
       y: Math.min(y(size), y(0)), height: Math.max(Math.abs(y(size) - y(0)), 0.5),
     });
     const drawn = sizes.length > MOST_BARS ? [this.outline(sizes, y)] : sizes.map((size, step) => bar(size, step, first.includes(step) ? "bar first" : "bar"));
-    const old = before && sizes.length <= MOST_BARS ? before.map((size, step) => bar(size, step, "bar old")) : [];
-    const names = first.filter((step) => step === first[0] || sizes[step] > 0.05 * high).map((step) => svg("text", { class: "size", x: this.x(step), y: y(sizes[step]) - 4 }, say(sizes[step])));
+    const old = before && before.map((size, step) => `M${this.x(step) - this.spacing * 0.4} ${y(size)}h${this.spacing * 0.8}`).join("");
+    const names = apart(first.filter((step) => step === first[0] || sizes[step] > 0.05 * high).map((step) => ({ x: this.x(step), y: y(sizes[step]) - 4, text: say(sizes[step]) })));
     const label = svg("text", { class: "name", x: LEFT, y: top + 4 }, name);
-    return svg("g", { class: name === "weight" ? "weights" : "changes" }, this.tick(0, y(0), "0"), drawn, old, spread(names), label);
+    return svg("g", { class: name === "weight" ? "weights" : "changes" }, this.tick(0, y(0), "0"), drawn, old && svg("path", { class: "was", d: old }), names.map(({ text, ...place }) => svg("text", { class: "size", ...place }, text)), label);
   }
 
   outline(sizes, y) {
@@ -214,16 +217,13 @@ export function nice(low, high, count) {
   return found;
 }
 
-/** Names of neighbouring bars, one above the other where they would touch. */
-function spread(names) {
-  const placed = [];
+/** Names of bars without those that would cover one before them. */
+function apart(names) {
+  const kept = [];
   for (const name of names) {
-    let [x, y] = [Number(name.getAttribute("x")), Number(name.getAttribute("y"))];
-    while (placed.some(([otherX, otherY]) => Math.abs(otherX - x) < 42 && Math.abs(otherY - y) < 11)) y -= 11;
-    name.setAttribute("y", y);
-    placed.push([x, y]);
+    if (kept.every(({ x, y }) => Math.abs(x - name.x) >= 40 || Math.abs(y - name.y) >= 11)) kept.push(name);
   }
-  return names;
+  return kept;
 }
 
 function describe({ features, values, weights, changes }) {

@@ -50,9 +50,10 @@ function curves(shares) {
   return svg("svg", { class: "curves", role: "img", "aria-label": label, viewBox: `0 0 ${WIDTH} ${HEIGHT}` }, sides, lines, names, ticks, title);
 }
 
-/** Labels moved so that none covers another, and none the axis. */
+/** Labels moved down, and then up from the axis, so that none covers another. */
 function apart(labels) {
-  const order = [...labels].sort((a, b) => b.y - a.y);
-  order.forEach((label, index) => (label.y = Math.min(label.y, index ? order[index - 1].y - 13 : HEIGHT - BOTTOM)));
+  const order = [...labels].sort((a, b) => a.y - b.y);
+  order.forEach((label, index) => (label.y = Math.max(label.y, index ? order[index - 1].y + 13 : TOP + 4)));
+  order.reverse().forEach((label, index) => (label.y = Math.min(label.y, index ? order[index - 1].y - 13 : HEIGHT - BOTTOM)));
   return labels;
 }

@@ -38,9 +38,10 @@ export function ofModel(manifest) {
   const found = manifest.faithfulness;
   if (manifest.attention === null) return { word: "no weights", why: "This model has no attention: there is a prediction, and nothing to believe or to doubt." };
   if (found === null) return { word: "not tested", why: "Nobody has put this model's weights to the test." };
+  const [falls, unit] = manifest.training?.target_std ? ["moves", " (standard deviations)"] : ["drops", ""];
   const drops =
-    `On ${found.samples} test sequences the prediction drops by ${drop(found.comprehensiveness)} without the heaviest steps, ` +
-    `by ${drop(found.random_comprehensiveness)} without random ones.`;
+    `On ${found.samples} test sequences the prediction ${falls} by ${drop(found.comprehensiveness)} without the heaviest steps, ` +
+    `by ${drop(found.random_comprehensiveness)} without random ones${unit}.`;
   return { word: found.verdict, why: drops };
 }
 

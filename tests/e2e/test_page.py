@@ -1,0 +1,211 @@
+"""The explorer page: from a model to an answer, to its change, its test, and back from the list of what is kept."""
+
+import json
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.browsing import WAIT, chromium, tallest, visiting
+from tests.serving import MODELS
+
+expect.set_options(timeout=WAIT)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser, server):
+    """visit(path) is the page there, as a context."""
+    return lambda path="/", **options: visiting(browser, server + path, **options)
+
+
+def headline(page):
+    return page.locator("#headline")
+
+
+def test_from_an_example_to_its_test_and_to_its_link(visit, server):
+    with visit() as page:
+        page.get_by_role("combobox", name="Model", exact=True).select_option("italy-power")
+        page.get_by_role("button", name="Example 2").click()
+        expect(headline(page)).to_have_text("October to March")
+        expect(page.locator("#sure")).to_contain_text("the true answer: October to March")
+        expect(page.locator("#belief")).to_contain_text("this model, as a rule")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#verdict")).to_have_text("supportedthis answer")
+        expect(page.locator("#trial")).to_contain_text("Left out alone, step 19 changes the prediction most")
+        assert tallest(page, "changes") == 19  # what is written on ItalyPowerDemand: seven in the evening
+        assert tallest(page, "weights") == 19
+        said = re.compile("24 steps of demand; most weight on step 19 .*; the prediction changes most without step 19 ")
+        expect(page.locator("svg.chart")).to_have_attribute("aria-label", said)
+        id = page.url.rpartition("/")[2]
+        kept = httpx.get(f"{server}/attention/{id}").json()
+        assert kept["sequences"][0]["label"] == "October to March"
+        page.locator(f"#stored a[href='/attention/{id}']").click()
+        page.wait_for_url(f"{server}/attention/{id}")
+        expect(headline(page)).to_have_text("October to March")
+        expect(page.get_by_role("combobox", name="Model", exact=True)).to_have_value("italy-power")
+        assert tallest(page, "weights") == 19
+
+
+def test_a_dragged_point_and_a_masked_stretch_change_the_answer(visit):
+    with visit("/?model=planted-before") as page:
+        page.get_by_role("button", name="Example 2").click()
+        expect(headline(page)).to_have_text("1")
+        assert tallest(page, "weights") == 10
+        point = page.locator("#chart .reach[data-step='10']").bounding_box()
+        x, y = point["x"] + point["width"] / 2, point["y"] + point["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x, y + 80, steps=4)
+        page.mouse.up()
+        expect(page.locator("#sure")).to_contain_text("was 1 with 99")
+        expect(page.locator("#chart .point.moved")).to_have_count(1)
+        page.get_by_role("button", name="Undo changes").click()
+        expect(page.locator("#sure")).not_to_contain_text("was")
+
+        bars = [page.locator(f"#chart .weights rect[data-step='{step}']").bounding_box() for step in (9, 11)]
+        (left, right), bottom = [bar["x"] + bar["width"] / 2 for bar in bars], bars[0]["y"] - 8
+        page.mouse.move(left, bottom)
+        page.mouse.down()
+        page.mouse.move(right, bottom, steps=4)
+        page.mouse.up()
+        expect(headline(page)).to_have_text("0")  # without its evidence
+        expect(page.locator("#chart .point.moved")).to_have_count(3)
+        expect(page.get_by_role("status")).to_contain_text("was 1 with 99")  # read out
+
+
+def test_all_of_that_by_keyboard(visit):
+    with visit("/?model=planted-before") as page:
+        page.get_by_role("button", name="Example 2").press("Enter")
+        expect(headline(page)).to_have_text("1")
+        page.get_by_role("slider", name="Step").focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#step-shown")).to_have_text("11")
+        page.keyboard.press("ArrowLeft")
+        page.get_by_role("combobox", name="Feature").select_option("x1")
+        value = page.get_by_label("Value")
+        expect(value).to_have_value("1")
+        value.press("ArrowDown")
+        expect(page.locator("#sure")).to_contain_text("was 1")
+        assert float(value.input_value()) < 1
+        page.get_by_label("from step").fill("10")
+        page.get_by_label("to step").fill("10")
+        page.get_by_role("button", name="Mask").press("Enter")
+        expect(headline(page)).to_have_text("0")
+        page.get_by_label("from step").fill("12")
+        page.get_by_role("button", name="Mask").press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("received 12 to 10")
+
+
+def drop(page, name, text):
+    page.evaluate(
+        """([name, text]) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([text], name));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }""",
+        [name, text],
+    )
+
+
+def test_a_dropped_file_is_predicted_and_what_is_wrong_with_one_is_said(visit, client, example):
+    sequence = example("planted-before")
+    answer = client.post("/predict", json={"model": "planted-before", "sequences": [sequence], "store": False}).json()
+    with visit("/?model=planted-before") as page:
+        expect(headline(page)).not_to_be_empty()
+        drop(page, "machine.csv", "x1,time,x0\n" + "\n".join(f"{b},{i},{a}" for i, (a, b) in enumerate(sequence)))
+        expect(page.get_by_role("button", name="Example 1")).to_have_attribute("aria-pressed", "false")
+        expect(headline(page)).to_have_text(answer["labels"][0])
+        drop(page, "machine.csv", "x0,x1\n1,2\n3,oops\n")
+        expect(page.get_by_role("alert")).to_contain_text('line 3: expected a number, received "oops"')
+        expect(headline(page)).to_have_text(answer["labels"][0])  # what was there stays
+        drop(page, "short.json", json.dumps({"sequences": [sequence, sequence[:19]]}))
+        expect(page.get_by_role("alert")).to_contain_text("/sequences/1: expected 20 time steps")
+        assert [fault for fault in page.faults if "422" not in fault] == []
+        page.faults.clear()  # the browser logs the 422, too
+        drop(page, "two.json", json.dumps([sequence, sequence]))
+        page.get_by_role("combobox", name="Sequence").select_option("2 of 2")
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
+SERIES = {"features": ["load"], "vocabulary": None}
+PAIRS = {"features": ["x0", "x1"], "vocabulary": None}
+GIVEN = [
+    (SERIES, "1\n2\n3\n", [[[1], [2], [3]]]),
+    (SERIES, "1,2,3\n4,5,6", [[[1], [2], [3]], [[4], [5], [6]]]),
+    (SERIES, "hour;load\n0;1.5\n1;2", [[[1.5], [2]]]),
+    (SERIES, "[1, 2]", [[[1], [2]]]),
+    (SERIES, "[[1], [2]]", [[[1], [2]]]),
+    (SERIES, "[[1, 2], [3, 4]]", [[[1], [2]], [[3], [4]]]),
+    (PAIRS, "1\t2\r\n3\t4", [[[1, 2], [3, 4]]]),
+    (PAIRS, "[[[1, 2]]]", [[[1, 2]]]),
+    ({"features": ["character"], "vocabulary": {}}, "3. Mai 2016\n\n4. Mai", ["3. Mai 2016", "4. Mai"]),
+    (PAIRS, "1,2\n3\n", "line 2: expected 2 columns (x0, x1), received 1"),
+    (PAIRS, "x0,time,y\n1,2,3", "expected a column for each of x0, x1, received x0, time, y: x1 is missing"),
+    (PAIRS, " ", "expected CSV (a line for each step; 2 columns: x0, x1) or JSON ([[1, 2, …], …]), received nothing"),
+    (PAIRS, "{}", 'expected a list, or {"sequences": [...]}, received another object'),
+]
+
+
+def test_what_may_be_given_in_which_form(visit):
+    read = """async ([text, manifest]) => {
+        const { readGiven } = await import("/web/given.js");
+        try { return readGiven(text, manifest); } catch (error) { return error.message; }
+    }"""
+    with visit() as page:
+        for manifest, text, expected in GIVEN:
+            assert page.evaluate(read, [text, manifest]) == expected, text
+
+
+def test_text_is_answered_as_it_is_typed(visit):
+    with visit("/?model=dates") as page:
+        expect(headline(page)).to_have_text("1916-12-05")
+        page.get_by_label("Text", exact=True).fill("3 May 2016")
+        expect(headline(page)).to_have_text("2016-05-03")
+        expect(page.locator("#sure")).to_contain_text("was 1916-12-05")
+        cells = page.locator("#chart .cell").evaluate_all(
+            "all => all.map(cell => [+cell.dataset.out, +cell.dataset.in, +cell.getAttribute('fill-opacity')])"
+        )
+        looked = {out: max(((weight, place) for row, place, weight in cells if row == out))[1] for out in range(10)}
+        assert 6 <= looked[3] <= 9  # the last digit of the year comes from the year
+        page.get_by_role("button", name="Keep and link").click()
+        page.wait_for_url("**/attention/*")
+        page.reload()
+        expect(headline(page)).to_have_text("2016-05-03")
+        expect(page.get_by_label("Text", exact=True)).to_have_value("3 May 2016")
+
+
+def test_the_list_is_filtered_and_has_pages(visit, client):
+    examples = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
+    for example in [examples[0]] * 10 + [examples[1]]:
+        body = {"model": "japanese-vowels", "sequences": [example["sequence"]]}
+        (label,) = client.post("/predict", json=body).json()["labels"]
+    with visit() as page:
+        rows = page.locator("#stored tbody tr")
+        page.get_by_role("combobox", name="Of model").select_option("japanese-vowels")
+        expect(rows).to_have_count(10)
+        expect(rows.first).to_contain_text(label)
+        page.get_by_role("button", name="Show older ones").click()
+        expect(rows).to_have_count(11)
+        page.get_by_role("combobox", name="With label").fill(label)
+        page.get_by_role("combobox", name="With label").press("Enter")
+        expect(rows).to_have_count(1)
+        page.get_by_role("combobox", name="Of model").select_option("tecator")
+        expect(page.locator("#stored")).to_contain_text("None is kept that fits.")
+
+
+def test_an_address_that_leads_nowhere(visit):
+    with visit("/attention/00000000-0000-7000-8000-000000000000") as page:
+        expect(page.get_by_role("alert")).to_contain_text("expected the id of a kept explanation")
+        expect(page.locator("#bench")).to_be_hidden()
+        expect(page.get_by_role("heading", name="Stored explanations")).to_be_visible()
+        assert [fault for fault in page.faults if "404" not in fault] == []
+        page.faults.clear()
+    with visit("/?model=nobody") as page:
+        expect(page.get_by_role("alert")).to_contain_text("expected the name of a model that is served")

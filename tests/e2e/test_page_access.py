@@ -1,0 +1,120 @@
+"""The explorer page for everyone: its headers, who cannot see it, small screens, and what there may not be."""
+
+import itertools
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.e2e.browsing import WAIT, chromium, visiting
+from tests.service.graphs import write_model
+from tests.serving import serving
+
+expect.set_options(timeout=WAIT)
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A folder of three models: one weight a step, one for every feature, and none."""
+    root = tmp_path_factory.mktemp("models")
+    examples = {"examples": [{"sequence": [[1, 2], [3, 4], [5, 9]], "target": 4}]}
+    write_model(root, "shared", attention="shared", declare=examples)
+    write_model(root, "each", attention="per_feature", declare=examples)
+    write_model(root, "plain")
+    return root
+
+
+@pytest.mark.parametrize("model", ["planted-before", "dates"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(browser, server, model):
+    with visiting(browser, f"{server}/?model={model}", bypass_csp=True) as page:  # axe measures with inline styles
+        page.get_by_role("button", name="Your own…").click()
+        if model != "dates":
+            page.get_by_role("button", name="Test this answer").click()
+            expect(page.locator("#trial")).to_be_visible()
+        expect(page.locator("#chart svg")).to_be_visible()
+        for viewport, scheme in itertools.product((DESKTOP, PHONE), ("light", "dark")):
+            page.set_viewport_size(viewport)
+            page.emulate_media(color_scheme=scheme)
+            found = Axe().run(page).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+            assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+
+
+def test_the_page_and_its_files_may_load_nothing_but_themselves(server):
+    page = httpx.get(f"{server}/")
+    assert page.headers["content-type"].startswith("text/html")
+    script = httpx.get(f"{server}/web/page.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    for answer in (page, script):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        again = httpx.get(answer.url, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+    assert httpx.get(f"{server}/web/index.html").status_code == 404
+    assert httpx.get(f"{server}/web/..%2fapp.py").status_code == 404
+
+
+def test_the_address_of_an_explanation_is_a_page_in_a_browser_and_json_in_a_program(client, example):
+    body = {"model": "planted-before", "sequences": [example("planted-before")]}
+    url = f"/attention/{client.post('/predict', json=body).json()['id']}"
+    browsers = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
+    page, program = client.get(url, headers=browsers), client.get(url)
+    assert page.headers["content-type"].startswith("text/html")
+    assert program.json()["id"] in url
+    assert "accept" in page.headers["vary"].lower()
+    assert "accept" in program.headers["vary"].lower()
+
+
+def test_nothing_to_show_yet(browser, tmp_path):
+    (tmp_path / "models").mkdir()
+    with (
+        serving(models=tmp_path / "models", store=f"sqlite:{tmp_path}/x") as running,
+        visiting(browser, running.url + "/") as page,
+    ):
+        expect(page.get_by_role("heading", name="No model is served yet")).to_be_visible()
+        expect(page.locator("#bench")).to_be_hidden()
+        expect(page.locator("#stored")).to_contain_text("None yet.")
+
+
+def test_a_server_that_keeps_nothing_tests_in_part(browser, tiny):
+    with serving(models=tiny) as running:
+        with visiting(browser, f"{running.url}/?model=shared") as page:
+            expect(page.locator("#headline")).to_have_text("4")
+            expect(page.locator("#verdict")).to_contain_text("not tested")
+            expect(page.get_by_role("button", name="Keep and link")).to_have_count(0)
+            page.get_by_role("button", name="Test this answer").click()
+            expect(page.locator("#verdict")).to_contain_text("tested in part")
+            expect(page.locator("#stored")).to_contain_text("This server keeps no explanations")
+        with visiting(browser, f"{running.url}/?model=each") as page:
+            rows = page.locator("#chart .band rect:not(.ground)").evaluate_all(
+                "all => all.map(one => one.y.baseVal.value)"
+            )
+            assert len(set(rows)) == 2  # a row for each feature
+        with visiting(browser, f"{running.url}/?model=plain") as page:  # it carries no example
+            page.get_by_label("Your own sequence").fill("1,2\n3,4\n5,6")
+            page.get_by_role("button", name="Predict").click()
+            expect(page.locator("#headline")).to_have_text("3.5")
+            expect(page.locator("#picture")).to_contain_text("This model has no attention")
+            expect(page.get_by_role("button", name="Test this answer")).to_be_hidden()
+
+
+def test_an_explanation_without_its_inputs_shows_the_weights_and_says_what_is_missing(browser, tiny, tmp_path):
+    with serving("--store-inputs", "false", models=tiny, store=f"sqlite:{tmp_path}/x") as running:
+        body = {"model": "shared", "sequences": [[[1, 2], [3, 4], [5, 9]]]}
+        id = httpx.post(f"{running.url}/predict", json=body).json()["id"]
+        with visiting(browser, f"{running.url}/attention/{id}") as page:
+            expect(page.locator("#headline")).to_have_text("4")
+            expect(page.locator("#hint")).to_contain_text("null where inputs are not kept")
+            expect(page.locator("#chart .weights rect.bar")).to_have_count(3)
+            expect(page.locator("#chart .values")).to_have_count(0)
+            expect(page.get_by_role("button", name="Test this answer")).to_be_hidden()
