@@ -21,7 +21,7 @@ from rich.progress import Progress
 from service.errors import StartupError
 from service.loading import Model
 from service.runtime import available_cpus
-from service.score.local import score
+from service.score import local
 from service.score.options import Scoring
 from service.score.parts import Parts
 from service.score.results import Write, write_faults, writer
@@ -74,13 +74,21 @@ def _run(options: Scoring) -> int:
     with Parts(options.out, _identity(options, model, source)) as parts, _progress(source) as advance:
         if parts.done:
             _say(f"{parts.folder}: {len(parts.done)} parts are done already")
-        for position in score(source, Scorer(model, options.attention), parts, options.cores or available_cpus()):
+        for position in _score(options, source, model, folder, parts):
             advance(position)
         sequences, faults = finish(options.out, parts, write)
     seconds = perf_counter() - begun
     wrong = f", {faults:,} of them without a prediction: {options.out}.errors.csv says why" if faults else ""
     _say(f"{options.out}: {sequences:,} sequences in {seconds:,.1f} s{wrong}")
     return 0
+
+
+def _score(options: Scoring, source: Source, model: Model, folder: Path, parts: Parts) -> Iterator[int]:
+    if options.engine == "ray":
+        from service.score import cluster  # Ray takes a second
+
+        return cluster.score(source, folder, options.provider, options.attention, parts)
+    return local.score(source, Scorer(model, options.attention), parts, options.cores or available_cpus())
 
 
 def _identity(options: Scoring, model: Model, source: Source) -> dict[str, Any]:

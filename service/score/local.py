@@ -6,10 +6,11 @@ ONNX Runtime and Arrow let the other threads go on meanwhile, and one session se
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from service.score.chunks import starts, to_chunk
 from service.score.columns import Columns, plain
-from service.score.parts import Parts
+from service.score.parts import Parts, write_part
 from service.score.repeats import Repeats
 from service.score.scorer import Scorer
 from service.score.sources import Piece, Source
@@ -19,26 +20,28 @@ def score(source: Source, scorer: Scorer, parts: Parts, cores: int) -> Iterator[
     """Makes the parts that are not done yet; yields how far it is, of `source.size`."""
     columns = source.columns
     repeats = Repeats(columns.id) if columns.layout == "long" and columns.id is not None else None
-    waiting: deque[tuple[Future[None], int]] = deque()
+    waiting: deque[tuple[Future[None], Piece]] = deque()
     with ThreadPoolExecutor(cores) as pool:
         for piece in source.pieces():
             if repeats is not None:
                 ids = plain(piece.table[columns.id])
                 repeats.add(ids.take(starts(ids)))
             if piece.name not in parts.done:
-                waiting.append((pool.submit(_score, piece, columns, scorer, parts), piece.position))
+                waiting.append((pool.submit(score_piece, piece, columns, scorer, parts.folder), piece))
             if len(waiting) > cores + 1:  # so that memory is bounded
-                yield _wait(waiting)
+                yield _wait(waiting, parts)
         while waiting:
-            yield _wait(waiting)
+            yield _wait(waiting, parts)
 
 
-def _score(piece: Piece, columns: Columns, scorer: Scorer, parts: Parts) -> None:
+def score_piece(piece: Piece, columns: Columns, scorer: Scorer, folder: Path) -> None:
+    """Makes a piece into a part in the folder."""
     table, faults = scorer.score(to_chunk(piece.table, piece.rows, columns))
-    parts.write(piece.name, table, faults)
+    write_part(folder, piece.name, table, faults)
 
 
-def _wait(waiting: deque[tuple[Future[None], int]]) -> int:
-    future, position = waiting.popleft()
+def _wait(waiting: deque[tuple[Future[None], Piece]], parts: Parts) -> int:
+    future, piece = waiting.popleft()
     future.result()
-    return position
+    parts.done.add(piece.name)
+    return piece.position

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Self
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -26,6 +27,9 @@ class Parts:
     Args:
         out: the file that the run is to write.
         run: what makes the run the same: of its input, model and options.
+
+    Attributes:
+        done: names of the parts that are there.
 
     Raises:
         StartupError: the folder is of another run, or another process is at it; or `out` is there already.
@@ -47,20 +51,14 @@ class Parts:
     def __exit__(self, *_: object) -> None:
         self._lock.close()
 
-    def write(self, name: str, table: pa.Table, faults: list[Fault]) -> None:
-        """Keeps a part; in one step, so that it is there whole or not at all."""
-        beside = self.folder / f"{name}.tmp"
-        described = table.replace_schema_metadata({COUNT: str(len(table)), FAULTS: json.dumps(faults)})
-        with pa.ipc.new_file(beside, described.schema) as writer:
-            writer.write_table(described)
-        beside.replace(self.folder / f"{name}{SUFFIX}")
-        self.done.add(name)
-
     def tables(self) -> Iterator[pa.Table]:
         """The parts in the order of the file."""
-        for name in sorted(self.done):
-            with self._open(name) as file:
-                yield pa.ipc.open_file(file).read_all().replace_schema_metadata(None)
+        return map(self.table, sorted(self.done))
+
+    def table(self, name: str) -> pa.Table:
+        """A part that is done."""
+        with self._open(name) as file:
+            return pa.ipc.open_file(file).read_all().replace_schema_metadata(None)
 
     def notes(self) -> Iterator[tuple[int, list[Fault]]]:
         """Of each part how many sequences it has, and what was wrong with some."""
@@ -100,6 +98,15 @@ class Parts:
         beside = path.with_suffix(".tmp")
         beside.write_text(json.dumps(run, indent=1) + "\n")
         beside.replace(path)
+
+
+def write_part(folder: Path, name: str, table: pa.Table, faults: list[Fault]) -> None:
+    """Keeps a part; in one step, so that it is there whole or not at all, and also where two processes make it."""
+    beside = folder / f"{name}.{uuid4().hex}.tmp"
+    described = table.replace_schema_metadata({COUNT: str(len(table)), FAULTS: json.dumps(faults)})
+    with pa.ipc.new_file(beside, described.schema) as writer:
+        writer.write_table(described)
+    beside.replace(folder / f"{name}{SUFFIX}")
 
 
 def _is_whole(path: Path) -> bool:

@@ -84,12 +84,13 @@ class ParquetSource:
     """A Parquet file. No piece crosses from one row group into the next, but for a sequence of a long table that does.
 
     Attributes:
-        groups: the row groups that are read.
+        groups: the row groups that are read, of `count`.
     """
 
     path: Path
     columns: Columns
     groups: range
+    count: int
     size: int
 
     @classmethod
@@ -98,17 +99,34 @@ class ParquetSource:
         file = pq.ParquetFile(path)
         with closing(file):
             columns = find_columns(file.schema_arrow, manifest, options)
-            return cls(path, columns, range(file.num_row_groups), file.metadata.num_rows)
+            count = file.num_row_groups
+            return cls(path, columns, range(count), count, file.metadata.num_rows)
 
     def pieces(self) -> Iterator[Piece]:
         """See `Source.pieces`."""
-        batches = self._batches()
-        return _whole_sequences(batches, self.columns) if self.columns.layout == "long" else batches
+        if self.columns.layout != "long":
+            return self._batches(self.groups)
+        groups = range(self._first_group(), self.groups.stop)
+        pieces = _whole_sequences(self._batches(groups), self.columns, self.groups.stop == self.count)
+        return (piece for piece in pieces if piece.name >= _name(self.groups.start, 0))
 
-    def _batches(self) -> Iterator[Piece]:
+    def _first_group(self) -> int:
+        """Where the sequence begins that goes on in the first row group: one before, or further back if that has no
+        other sequence.
+        """
+        first = self.groups.start
+        with closing(pq.ParquetFile(self.path)) as file:
+            while first > 0:
+                first -= 1
+                ids = plain(file.read_row_group(first, [self.columns.id])[self.columns.id])
+                if len(starts(ids)) > 1:
+                    break
+        return first
+
+    def _batches(self, groups: range) -> Iterator[Piece]:
         file = pq.ParquetFile(self.path, pre_buffer=False)  # it would read far ahead
         with closing(file):
-            for group in self.groups:
+            for group in groups:
                 before = sum(file.metadata.row_group(i).num_rows for i in range(group))
                 rows = self._rows_of_piece(file.metadata.row_group(group))
                 batches = file.iter_batches(rows, row_groups=[group], columns=self.columns.names, use_threads=False)
@@ -143,7 +161,8 @@ class CsvSource:
 
     def pieces(self) -> Iterator[Piece]:
         """See `Source.pieces`."""
-        return _whole_sequences(self._batches(), self.columns) if self.columns.layout == "long" else self._batches()
+        batches = self._batches()
+        return _whole_sequences(batches, self.columns, True) if self.columns.layout == "long" else batches
 
     def _batches(self) -> Iterator[Piece]:
         with self.path.open("rb") as binary, TextIOWrapper(binary, "utf-8-sig", newline="") as file:
@@ -223,7 +242,7 @@ class NpzSource:
         return lengths
 
 
-def _whole_sequences(batches: Iterator[Piece], columns: Columns) -> Iterator[Piece]:
+def _whole_sequences(batches: Iterator[Piece], columns: Columns, to_the_end: bool) -> Iterator[Piece]:
     """Pieces of a long table, cut where a sequence ends: what a batch does not finish goes to the next."""
     rest: Piece | None = None
     for batch in batches:
@@ -232,7 +251,7 @@ def _whole_sequences(batches: Iterator[Piece], columns: Columns) -> Iterator[Pie
         if begin > 0:
             yield piece._replace(table=piece.table.slice(0, begin), rows=piece.rows[:begin])
         rest = piece._replace(table=piece.table.slice(begin), rows=piece.rows[begin:])
-    if rest is not None:
+    if rest is not None and to_the_end:
         yield rest._replace(name=f"{rest.name}-end")
 
 
