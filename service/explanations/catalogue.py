@@ -4,9 +4,11 @@ Looking through the whole of it for a model or a label takes milliseconds. It fo
 at a time: a second table, or an index, would make a commit of one explanation much longer.
 """
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from itertools import groupby
+from typing import NamedTuple
 
 import msgspec
 from uuid_utils import UUID
@@ -24,7 +26,29 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS catalogued (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL)",
     "INSERT OR IGNORE INTO catalogued VALUES (1, 0)",
 )
-Match = tuple[bytes, Head, int, slice]
+
+
+class Match(NamedTuple):
+    """An explanation that was looked for.
+
+    Attributes:
+        sequence: of its bundle.
+        place: of it there.
+        rows: its sequences there.
+    """
+
+    id: bytes
+    sequence: int
+    head: Head
+    place: int
+    rows: slice
+
+    @property
+    def entry(self) -> Entry:
+        """As lists have it."""
+        head, labels = self.head, sorted(set((self.head.labels or [])[self.rows]))
+        id, created, count = str(UUID(bytes=self.id)), head.created[self.place], head.counts[self.place]
+        return Entry(id, created, head.model, head.version, count, labels)
 
 
 def catch_up(db: sqlite3.Connection) -> None:
@@ -36,7 +60,7 @@ def catch_up(db: sqlite3.Connection) -> None:
     db.execute("UPDATE catalogued SET sequence = coalesce((SELECT max(sequence) FROM bundles), 0)")
 
 
-def latest(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, limit: int) -> list[Entry]:
+def find(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, limit: int) -> list[Match]:
     """The newest that pass the filter, newest first, out of what `catch_up` has added.
 
     Args:
@@ -50,10 +74,10 @@ def latest(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int
     found: list[Match] = []
     for _, some in groupby(rows, lambda row: row[0][:SPAN]):
         matches = [match for _, sequence, head in some for match in _matches(sequence, head, filter, since, bound)]
-        found += sorted(matches, key=lambda match: match[0], reverse=True)
+        found += sorted(matches, key=lambda match: match.id, reverse=True)
         if len(found) >= limit:
             break
-    return [_entry(match) for match in found[:limit]]
+    return found[:limit]
 
 
 def _conditions(filter: Filter, since: float, bound: int) -> tuple[str, list[object]]:
@@ -73,19 +97,14 @@ def _conditions(filter: Filter, since: float, bound: int) -> tuple[str, list[obj
 def _matches(sequence: int, data: bytes, filter: Filter, since: float, bound: int) -> Iterator[Match]:
     """The explanations of a bundle that pass."""
     head = decode_head(data)
+    until = filter.until.timestamp() if filter.until else math.inf
     before = UUID(filter.before).bytes if filter.before else None
     for index, rows in enumerate(head.rows):
         id = head.id(index)
         if (
-            head.created[index] >= since
+            since <= head.created[index] < until
             and sequence - len(head) + index >= bound
             and (before is None or id < before)
             and (filter.label is None or filter.label in (head.labels or [])[rows])
         ):
-            yield id, head, index, rows
-
-
-def _entry(match: Match) -> Entry:
-    id, head, index, rows = match
-    labels = sorted(set((head.labels or [])[rows]))
-    return Entry(str(UUID(bytes=id)), head.created[index], head.model, head.version, head.counts[index], labels)
+            yield Match(id, sequence, head, index, rows)

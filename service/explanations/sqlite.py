@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from uuid_utils import UUID
 from service.errors import StartupError
 from service.explanations import catalogue
 from service.explanations.bundles import Bundle, bundle, decode, span
+from service.explanations.catalogue import Match
 from service.explanations.database import Connection
 from service.explanations.groups import Groups
 from service.explanations.record import Explanation
@@ -78,12 +80,24 @@ class SQLiteStore:
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """See `Store.latest`."""
         await self._writer.do(self._catch_up)
-        return await self._reader.do(catalogue.latest, self._reader.db, filter, self._oldest(), self._max_count, limit)
+        return await self._reader.do(self._latest, filter, limit)
+
+    async def read(self, filter: Filter, limit: int) -> list[Explanation]:
+        """See `Store.read`."""
+        await self._writer.do(self._catch_up)
+        return await self._reader.do(self._read, filter, limit)
 
     async def delete(self, id: str) -> bool:
         """See `Store.delete`."""
         key = _key(id)
         return key is not None and await self._writer.do(self._delete, key)
+
+    async def delete_all(self, filter: Filter) -> int:
+        """See `Store.delete_all`. Others may write in between."""
+        count = 0
+        while some := await self._writer.do(self._delete_some, filter):
+            count += some
+        return count
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -149,6 +163,29 @@ class SQLiteStore:
             return None
         return kept[index] if kept.created[index] >= self._oldest() else None
 
+    def _latest(self, filter: Filter, limit: int) -> list[Entry]:
+        return [match.entry for match in self._find(self._reader.db, filter, limit)]
+
+    def _read(self, filter: Filter, limit: int) -> list[Explanation]:
+        matches = self._find(self._reader.db, filter, limit)
+        bundles = {sequence: _read(self._reader.db, sequence) for sequence in {match.sequence for match in matches}}
+        found = ((bundles[match.sequence], match.id) for match in matches)
+        return [kept[index] for kept, id in found if kept and (index := kept.index(id)) is not None]
+
+    def _find(self, db: sqlite3.Connection, filter: Filter, limit: int) -> list[Match]:
+        return catalogue.find(db, filter, self._oldest(), self._max_count, limit)
+
+    def _delete_some(self, filter: Filter) -> int:
+        with self._writer.transaction() as db:
+            catalogue.catch_up(db)
+            gone: defaultdict[int, set[int]] = defaultdict(set)
+            for match in self._find(db, filter, BEHIND):
+                gone[match.sequence].add(match.place)
+            for sequence, places in gone.items():
+                kept = _read(db, sequence)
+                _rewrite(db, sequence, [one for index, one in enumerate(kept or []) if index not in places])
+            return sum(map(len, gone.values()))
+
     def _delete(self, id: bytes) -> bool:
         with self._writer.transaction() as db:
             found = _find(db, id)
@@ -178,6 +215,12 @@ def _find(db: sqlite3.Connection, id: bytes) -> tuple[int, Bundle, int] | None:
     """The bundle with an explanation, its number, and that of the newest of all."""
     found = db.execute(FIND, {"id": id, "end": span(id)[1]}).fetchone()
     return found and (found[0], decode(found[1]), found[2])
+
+
+def _read(db: sqlite3.Connection, sequence: int) -> Bundle | None:
+    """A bundle; None if it has gone meanwhile."""
+    found = db.execute("SELECT record FROM bundles WHERE sequence = ? AND record != x''", (sequence,)).fetchone()
+    return decode(found[0]) if found else None
 
 
 def _rewrite(db: sqlite3.Connection, sequence: int, rest: list[Explanation]) -> None:

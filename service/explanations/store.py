@@ -20,11 +20,12 @@ class StoreDown(StoreError):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which explanations to list; None does not filter.
+    """Which explanations; None does not filter.
 
     Attributes:
         label: at least one sequence was given this label.
         since: made at or after this time.
+        until: made before this time.
         before: the id of an explanation; those made before it (the cursor of the page before).
     """
 
@@ -32,6 +33,7 @@ class Filter:
     version: int | None = None
     label: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     before: str | None = None
 
 
@@ -68,8 +70,14 @@ class Store(Protocol):
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """The newest `limit` that pass the filter, newest first."""
 
+    async def read(self, filter: Filter, limit: int) -> list[Explanation]:
+        """Those of `latest`, whole."""
+
     async def delete(self, id: str) -> bool:
         """Deletes it; False when there was none."""
+
+    async def delete_all(self, filter: Filter) -> int:
+        """Deletes all that pass the filter; how many they were."""
 
     async def close(self) -> None:
         """Lets go of files and connections."""

@@ -12,6 +12,7 @@ them by their bytes: by id, so by time. The scripts run in Valkey, each as one s
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -37,6 +38,7 @@ CONNECT_S = 0.5
 COMMAND_S = 2.0  # until an answer: as long as a prediction waits, once, for a store that went away
 PAUSE_S = 0.5  # from one look at whether it is back to the next
 CONNECTIONS = 8
+MANY = 100  # asked for at once: others wait for all of them
 CLOCKS_S = 1.0  # an id is made a moment before its explanation
 
 SETS = """
@@ -70,10 +72,14 @@ local over = math.max(redis.call('ZCARD', all) - ARGV[1], redis.call('ZLEXCOUNT'
 local gone = redis.call('ZPOPMIN', all, math.max(0, math.min(over, 1000 + #ARGV)))
 for i = 1, #gone, 2 do forget(gone[i]) end
 """
-# Argument: an id. Returns 1 if there was such an explanation.
+# Arguments: ids. Returns how many explanations there were.
 FORGET = rf"""{SETS}
-local entry = redis.call('ZRANGE', KEYS[1] .. 'entries://', '[' .. ARGV[1], '(' .. ARGV[1] .. '\255', 'BYLEX')[1]
-return entry and forget(entry) or 0
+local count = 0
+for _, id in ipairs(ARGV) do
+  local entry = redis.call('ZRANGE', KEYS[1] .. 'entries://', '[' .. id, '(' .. id .. '\255', 'BYLEX')[1]
+  if entry then count = count + forget(entry) end
+end
+return count
 """
 
 
@@ -138,16 +144,35 @@ class ValkeyStore:
         """See `Store.latest`."""
         since = max(self._oldest(), filter.since.timestamp() if filter.since else 0)
         least = b"[" + _least_id(since - CLOCKS_S)
-        most = b"(" + UUID(filter.before).bytes if filter.before else b"+"
+        above = [UUID(filter.before).bytes] if filter.before else []
+        above += [_least_id(filter.until.timestamp())] if filter.until else []
+        most = b"(" + min(above) if above else b"+"
         found = await self._ask(
             self._client.zrange, PREFIX + _set(filter), most, least, desc=True, bylex=True, offset=0, num=limit
         )
-        return [entry for entry in map(_entry, found) if entry.created >= since]
+        until = filter.until.timestamp() if filter.until else math.inf
+        return [entry for entry in map(_entry, found) if since <= entry.created < until]
+
+    async def read(self, filter: Filter, limit: int) -> list[Explanation]:
+        """See `Store.read`."""
+        keys = [PREFIX + b"record:" + UUID(entry.id).bytes for entry in await self.latest(filter, limit)]
+        found: list[Explanation] = []
+        for start in range(0, len(keys), MANY):
+            records = await self._ask(self._client.mget, keys[start : start + MANY])
+            found += [decode(record)[0] for record in records if record]
+        return found
 
     async def delete(self, id: str) -> bool:
         """See `Store.delete`."""
         key = _key(id)
         return key is not None and bool(await self._ask(self._forget, keys=[PREFIX], args=[key]))
+
+    async def delete_all(self, filter: Filter) -> int:
+        """See `Store.delete_all`. Others may come in between."""
+        count = 0
+        while entries := await self.latest(filter, MANY):
+            count += await self._ask(self._forget, keys=[PREFIX], args=[UUID(entry.id).bytes for entry in entries])
+        return count
 
     async def close(self) -> None:
         """See `Store.close`."""

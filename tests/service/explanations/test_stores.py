@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import uuid_utils
 
 from service.explanations.record import Ragged
 from service.explanations.sqlite import SQLiteStore
@@ -58,6 +59,12 @@ class Kept:
 
     def delete(self, id):
         return self.do(self.store.delete(id))
+
+    def read(self, limit=10, **filter):
+        return [one.id for one in self.do(self.store.read(Filter(**filter), limit))]
+
+    def delete_all(self, **filter):
+        return self.do(self.store.delete_all(Filter(**filter)))
 
     def list(self, limit=10, **filter):
         return self.do(self.store.latest(Filter(**filter), limit))
@@ -164,6 +171,41 @@ def test_what_is_deleted_is_gone(kept):
     assert kept.delete(id) is False
     assert kept.get(id) is None
     assert kept.ids() == kept.ids(label="yes") == kept.ids(model="m", version=1) == [other]
+
+
+def at(seconds):
+    """Fields of an explanation made at that time."""
+    return {"id": str(uuid_utils.uuid7(timestamp=int(seconds), nanos=0)), "created": float(int(seconds))}
+
+
+def test_what_is_read_is_what_is_listed_whole(kept):
+    ids = [*kept.put(count=3), kept.put(model="other")]
+    for filter in ({}, {"model": "m"}, {"label": "yes"}, {"model": "nobody"}, {"before": ids[1]}):
+        assert kept.read(**filter) == kept.ids(**filter)
+    assert kept.read(limit=2) == kept.ids(limit=2) == sorted(ids, reverse=True)[:2]
+    [newest] = kept.do(kept.store.read(Filter(), 1))
+    assert newest.sequences[0].shape == (5, 2)
+
+
+def test_what_was_made_before_a_time(kept, clock):
+    old, new = kept.put(**at(clock.now - 50)), kept.put(**at(clock.now - 10))
+    until = datetime.fromtimestamp(clock.now - 30, UTC)
+    assert kept.ids(until=until) == kept.read(until=until) == [old]
+    assert kept.ids(since=until) == [new]
+    assert kept.ids(until=datetime.fromtimestamp(int(clock.now - 50), UTC)) == []
+    assert kept.delete_all(until=until) == 1
+    assert kept.ids() == [new]
+
+
+def test_all_that_pass_a_filter_are_deleted(kept):
+    ids = kept.put(count=3, labels=["no"])
+    [other] = kept.put(count=1, labels=["yes"])
+    assert kept.delete_all(label="nobody") == 0
+    assert kept.delete_all(model="m", label="no") == 3
+    assert [id for id in ids if kept.get(id)] == kept.ids(label="no") == []
+    assert kept.ids() == kept.read() == [other]
+    assert kept.delete_all(model="m") == 1
+    assert kept.ids() == []
 
 
 def test_one_of_those_kept_together_is_deleted_alone(kept):
