@@ -80,7 +80,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
         for task in tasks:
             task.cancel()
         app.state.predictor.batcher.close()
-        app.state.renderer.close()
+        await app.state.renderer.close()
         if store is not None:
             await store.close()
         await shared.leave()

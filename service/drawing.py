@@ -11,12 +11,14 @@ import json
 import signal
 import struct
 import sys
+from html import escape
 from typing import Any
 
 import vl_convert
 
 HEADER = ">?Q"
 VEGA_LITE = "6.4"
+SNIPPET = "window.vegaEmbed = vegaEmbed"
 PIXELS = 2  # of a PNG, each way, for one of the definition: screens have as many
 
 
@@ -35,10 +37,18 @@ def main() -> None:
 def draw(request: dict[str, Any]) -> bytes:
     """The picture asked for; `bundle` is the JavaScript that draws in a browser, Vega and all."""
     if request["format"] == "bundle":
-        return vl_convert.javascript_bundle(None, vl_version=VEGA_LITE).encode()
+        return vl_convert.javascript_bundle(SNIPPET, vl_version=VEGA_LITE).encode()
     if request["format"] == "png":
         return bytes(vl_convert.vegalite_to_png(request["chart"], vl_version=VEGA_LITE, scale=PIXELS))
-    return str(vl_convert.vegalite_to_svg(request["chart"], vl_version=VEGA_LITE)).encode()
+    return describe(vl_convert.vegalite_to_svg(request["chart"], vl_version=VEGA_LITE), request["chart"]).encode()
+
+
+def describe(svg: str, chart: dict[str, Any]) -> str:
+    """Gives the picture its description, for who does not see it; Vega does so in a browser only."""
+    if "description" not in chart:
+        return svg
+    told = escape(chart["description"])
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1).replace(">", f"><desc>{told}</desc>", 1)
 
 
 if __name__ == "__main__":

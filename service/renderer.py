@@ -61,13 +61,16 @@ class Renderer:
         """The JavaScript that draws definitions in a browser: Vega, Vega-Lite and Vega-Embed. Raises: see `draw`."""
         return await self.draw("bundle", "bundle", b"null")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends the process that draws."""
-        if self._idle is not None:
-            self._idle.cancel()
-        for task in self._pictures.values():
+        tasks = list(self._pictures.values())
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        process = self._process
         self._stop()
+        if process is not None:
+            await process.communicate()  # to the end of its pipes
 
     def _forget_failed(self, name: str, task: asyncio.Task[bytes]) -> None:
         if (task.cancelled() or task.exception() is not None) and self._pictures.get(name) is task:
@@ -114,7 +117,10 @@ class Renderer:
         return drawn, await answers.readexactly(size)
 
     def _stop(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
         if self._process is not None:
+            cast(StreamWriter, self._process.stdin).close()
             with suppress(ProcessLookupError):
                 self._process.kill()
             self._process = None

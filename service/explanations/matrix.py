@@ -13,8 +13,12 @@ CELL = 20  # pixels of a character
 LEAST = 0.005  # a weight below is drawn as none: a cell less, of many
 
 
-def matrix_view(explanation: Explanation, index: int) -> dict[str, Any]:
-    """The answer from the top down, the text from left to right, the heaviest cell of each row with its percentage."""
+def matrix_view(explanation: Explanation, index: int, name: str) -> dict[str, Any]:
+    """The answer from the top down, the text from left to right, the heaviest cell of each row with its percentage.
+
+    Args:
+        name: of the data, behind `weights-` and `heaviest-`.
+    """
     text, answer, weights = texts_of(explanation, index)
     cells = [
         {"in": int(step), "out": int(row), "weight": round(float(weights[row, step]), 4)}
@@ -42,11 +46,11 @@ def matrix_view(explanation: Explanation, index: int) -> dict[str, Any]:
     names = {"encoding": {**place, "text": {"field": "text"}}}
     strong = {"mark": {"type": "text", "style": "strong"}, "transform": [{"filter": "datum.strong"}], **names}
     weak = {"mark": {"type": "text", "style": "weak"}, "transform": [{"filter": "!datum.strong"}], **names}
-    rest = {"data": {"name": f"heaviest-{index}", "values": best}, "layer": [ring, strong, weak]}
+    rest = {"data": {"name": f"heaviest-{name}", "values": best}, "layer": [ring, strong, weak]}
     return {
         "width": CELL * len(text),
         "height": CELL * max(1, len(answer)),
-        "layer": [{"data": {"name": f"weights-{index}", "values": cells}, **heat}, rest],
+        "layer": [{"data": {"name": f"weights-{name}", "values": cells}, **heat}, rest],
     }
 
 
@@ -61,7 +65,7 @@ def matrix_chart(explanation: Explanation, index: int) -> dict[str, Any]:
     return {
         "title": title(heading(explanation, index), found),
         "description": describe_matrix(explanation, index),
-        **matrix_view(explanation, index),
+        **matrix_view(explanation, index, str(index)),
     }
 
 

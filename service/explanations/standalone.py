@@ -13,17 +13,24 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ margin: 0; background: {background}; font-family: sans-serif }}
-#chart {{ display: block; overflow-x: auto }}
+#chart {{ display: block; margin: 0; overflow-x: auto }}
 </style>
 </head>
 <body>
-<main id="chart" role="img" tabindex="0" aria-label="{description}"></main>
+<main><figure id="chart" role="img" tabindex="0" aria-label="{description}"></figure></main>
 <script>{bundle}</script>
 <script>
-vegaEmbed("#chart", {chart}, {{ renderer: "svg", ast: true, actions: false }}).then(({{ view }}) => {{
-  const chart = document.getElementById("chart");
-  const drawn = view.width(), beside = chart.querySelector("svg").width.baseVal.value - drawn;
-  const fit = () => view.width(Math.max({least}, Math.min({most}, chart.clientWidth - beside))).runAsync();
+const chart = document.getElementById("chart"), description = chart.getAttribute("aria-label");
+vegaEmbed(chart, {chart}, {{ renderer: "svg", ast: true, actions: false }}).then(({{ view }}) => {{
+  chart.setAttribute("role", "img");  // Vega has called it a document of graphics, and named it after nothing
+  chart.setAttribute("aria-label", description);
+  const fit = async () => {{
+    for (let time = 0; time < 2; time++) {{  // a name at the end of a line hangs over by more, the narrower its panel
+      const beside = chart.querySelector("svg").width.baseVal.value - view.width();
+      await view.width(Math.max({least}, Math.min({most}, chart.clientWidth - beside))).runAsync();
+    }}
+    chart.dataset.width = chart.clientWidth;
+  }};
   addEventListener("resize", fit);
   fit();
 }});

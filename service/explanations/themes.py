@@ -84,7 +84,9 @@ def config(theme: Theme) -> dict[str, Any]:
             "ring": {"color": theme.ink, "filled": False, "strokeWidth": 1.5},
             "strong": {"color": theme.background, "fontSize": 9},
             "weak": {"color": theme.ink, "fontSize": 9},
-            "band": {"color": theme.first, "opacity": 0.25},
+            "wide": {"color": theme.first, "opacity": 0.18},
+            "narrow": {"color": theme.first, "opacity": 0.36},
+            "mean": {"color": theme.ink},
             "name": {"color": theme.ink, "fontWeight": "bold"},
         },
         "range": {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from service.explanations.record import Explanation
 
-LINE = 56  # characters of a subtitle's line: what a phone has room for
+LINE = 50  # characters of a subtitle's line: what a phone has room for
 SHOWN = 6  # numbers of a prediction that has many
 
 
@@ -55,9 +55,9 @@ def lines(text: str) -> list[str]:
     return textwrap.wrap(text, LINE, break_long_words=True) or [""]
 
 
-def title(text: str, found: str) -> dict[str, list[str]]:
-    """The title of a chart and, beneath it, what is to be seen."""
-    return {"text": textwrap.wrap(text, LINE - 10), "subtitle": lines(found)}
+def title(text: str, *found: str) -> dict[str, list[str]]:
+    """The title of a chart and, beneath it, what is to be seen; each begins a line."""
+    return {"text": textwrap.wrap(text, LINE - 8), "subtitle": [line for one in found for line in lines(one)]}
 
 
 def describe_values(explanation: Explanation, index: int, top: Sequence[tuple[int, str]], what: str) -> str:

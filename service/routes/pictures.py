@@ -13,7 +13,9 @@ from pydantic_core import PydanticCustomError
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from service import wire
+from service.errors import Fault, Invalid
 from service.explanations import charts
+from service.explanations.comparing import comparison_chart
 from service.explanations.standalone import standalone
 from service.renderer import Renderer
 from service.routes import problems
@@ -80,6 +82,39 @@ Method = Annotated[
 ]
 ThemeName = Annotated[Literal["light", "dark"], Query(description="what the picture is to stand on")]
 Known = Annotated[str | None, Header(alias="If-None-Match", include_in_schema=False)]
+
+
+@router.get(
+    "/attention/compare.{format:picture}",
+    summary="Two explanations as a picture",
+    response_class=Response,
+    responses=pictures(404, 422, 429, 503, 504),
+)
+async def draw_comparison(
+    a: Annotated[str, Query(description="the `id` of a POST /predict answer")],
+    b: Annotated[str, Query(description="the `id` of another")],
+    format: Suffix,
+    store: StoreDep,
+    renderer: RendererDep,
+    sequence: Sequence = 0,
+    theme: ThemeName = "light",
+    known: Known = None,
+) -> Response:
+    """A sequence of each request, one above the other, and by how much the weights of the second are more."""
+    first, second = await find_sequence(store, a, sequence), await find_sequence(store, b, sequence)
+    if (first.texts is None) != (second.texts is None):
+        text = first if first.texts is not None else second
+        fault = Fault(
+            pointer="the query parameter b",
+            expected="both of texts, or neither",
+            received=f"one of texts, by {text.model}",
+        )
+        raise Invalid([fault])
+
+    def draw() -> Chart:
+        return comparison_chart(first, second, sequence)
+
+    return await answer(renderer, draw, format, theme, known, FOREVER)
 
 
 @router.get(

@@ -1,0 +1,92 @@
+"""Many explanations as one picture: the weights by step with their spread, and how often each step is the heaviest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.explanations.charts import Chart, stacked
+from service.explanations.panels import Panel, Sizes, bars_panel, group, over_time, weights_of
+from service.explanations.words import enumerate_steps, title
+
+LEGEND = "line: median; dashes: mean; dark band: the middle half; light band: the middle 90%"
+QUANTILES = ("0.05", "0.25", "0.5", "0.75", "0.95")
+
+
+def summary_chart(summary: Mapping[str, Any]) -> Chart:
+    """The profile of `GET /attention/summary`.
+
+    Args:
+        summary: its answer, see `SummaryResponse`: `steps` with `mean`, `quantiles` and `count` each, and `top`, the
+            share of sequences whose heaviest step each is.
+    """
+    found: Sequence[Mapping[str, Any]] = summary["steps"]
+    head = f"Weights of {_which(summary)} in {summary['count']} sequences"
+    if not found:
+        return stacked(title(head, "there are none yet"), f"{head}: there are none yet.", [_nothing()])
+    mean = np.array([step["mean"] for step in found], np.float32)
+    heaviest = np.zeros(len(found), np.float32)
+    for top in summary["top"]:
+        heaviest[top["step"]] = top["share"]
+    often = replace(weights_of(heaviest, "heaviest"), title="is heaviest in")
+    panels = [_profile(found, often.top), bars_panel(often)]
+    counts = np.array([step["count"] for step in found], np.float64)
+    if counts.min() < counts.max():
+        panels.append(bars_panel(Sizes("counts", counts, "sequences", "rest", "rest", "heatmap", _whole, "~s"), 50))
+    seen = f"most often heaviest: step {enumerate_steps([(s, t) for s, t in often.told() if heaviest[s] > 0])}"
+    average = enumerate_steps(weights_of(mean).told())
+    told = f"{head}, by step. On average most weight lies on step {average}; {seen}."
+    return stacked(title(head, seen, LEGEND), told, over_time(panels, len(found)))
+
+
+def _which(summary: Mapping[str, Any]) -> str:
+    texts = {"model": "{}", "version": "version {}", "label": "where it predicts {}"}
+    named = [text.format(summary[field]) for field, text in texts.items() if summary.get(field) is not None]
+    return ", ".join(named) or "all models"
+
+
+def _whole(count: float) -> str:
+    return f"{count:.0f}"
+
+
+def _profile(found: Sequence[Mapping[str, Any]], top: Sequence[int]) -> Panel:
+    """Quantiles of the weights as bands around their median."""
+    every = group(len(found))
+    columns = {name: np.array([step["quantiles"][name] for step in found]) for name in QUANTILES}
+    columns["mean"] = np.array([step["mean"] for step in found])
+    thin = {name: _means(values, every) for name, values in columns.items()}
+    names = {"0.05": "q05", "0.25": "q25", "0.5": "median", "0.75": "q75", "0.95": "q95", "mean": "mean"}
+    rows = [
+        {"step": row * every, **{names[name]: float(values[row]) for name, values in thin.items()}}
+        for row in range(len(thin["mean"]))
+    ]
+    axis = {"tickCount": 4, "format": "~%", "minExtent": 54}
+    y = {"type": "quantitative", "title": "weight", "axis": axis, "scale": {"domainMin": 0}}
+    bands = [
+        {"mark": {"type": "area", "style": style}, "encoding": {"y": {**y, "field": low}, "y2": {"field": high}}}
+        for low, high, style in (("q05", "q95", "wide"), ("q25", "q75", "narrow"))
+    ]
+    lines = [
+        {"mark": {"type": "line", **look, "point": len(rows) == 1}, "encoding": {"y": {**y, "field": field}}}
+        for field, look in (("median", {"style": "line"}), ("mean", {"style": "mean", "strokeDash": [5, 3]}))
+    ]
+    rules = {"data": {"values": [{"step": step} for step in top]}, "mark": {"type": "rule", "style": "rule"}}
+    return {
+        "height": 180,
+        "data": {"name": "profile", "values": rows},
+        "layer": [*bands, {**rules, "encoding": {}}, *lines],
+    }
+
+
+def _means(values: NDArray[np.float64], every: int) -> NDArray[np.float64]:
+    """The mean of so many neighbours each."""
+    starts = np.arange(0, len(values), every)
+    sums: NDArray[np.float64] = np.add.reduceat(values, starts)
+    return sums / np.diff([*starts, len(values)])
+
+
+def _nothing() -> Panel:
+    mark = {"type": "text", "text": "no explanations are kept of these", "fontSize": 13}
+    return {"height": 40, "layer": [{"data": {"values": [{}]}, "mark": mark, "encoding": {}}]}

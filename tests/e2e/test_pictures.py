@@ -1,0 +1,189 @@
+"""Explanations as pictures, in every format, by the committed models."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.e2e.browsing import chromium
+from tests.serving import MODELS
+
+TYPES = {
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "html": "text/html; charset=utf-8",
+    "vl.json": "application/vnd.vegalite.v6+json",
+}
+MODELS_TOLD = {
+    "planted-before": ["predicts 0 (98%), from 20 steps of 2 features (x0, x1)", "step 10 (72%; x0 "],
+    "italy-power": ["predicts April to September (99%), from 24 steps of demand", "step 7 (44%; demand "],
+    "japanese-vowels": ["predicts speaker 1 (100%), from 19 steps of 12 features", "step 18 (17%; lpc1 "],
+    "dates": ["writes '1916-12-05' (100%), read from 'Di. 5 Dez. 1916'", "'5' looks at '5', character 4 (100%)"],
+}
+
+
+@pytest.fixture(scope="module")
+def kept(client):
+    """kept(model) is the id of a kept prediction of the model's examples."""
+    ids = {}
+
+    def predict(model):
+        if model not in ids:
+            examples = json.loads((MODELS / model / "1" / "model.json").read_text())["examples"]
+            body = {"model": model, "sequences": [example["sequence"] for example in examples]}
+            ids[model] = client.post("/predict", json=body).raise_for_status().json()["id"]
+        return ids[model]
+
+    return predict
+
+
+@pytest.fixture
+def get(client):
+    """get(id, suffix, ...) is an answer that is of the type that its suffix says."""
+
+    def ask(id, suffix, **parameters):
+        answer = client.get(f"/attention/{id}.{suffix}", params=parameters).raise_for_status()
+        assert answer.headers["content-type"] == TYPES[suffix.removeprefix("faithfulness.")]
+        return answer
+
+    return ask
+
+
+@pytest.mark.parametrize("model", MODELS_TOLD)
+def test_all_formats_say_the_same(get, kept, model):
+    id = kept(model)
+    definition = get(id, "vl.json").json()
+    assert all(text in definition["description"] for text in MODELS_TOLD[model])
+    svg = ET.fromstring(get(id, "svg").text)
+    assert (svg.get("role"), svg.get("aria-label")) == ("img", definition["description"])
+    texts = "".join(svg.itertext())
+    assert all(line in texts for line in definition["title"]["text"] + definition["title"]["subtitle"])
+    png = get(id, "png").content
+    width, height = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
+    assert (width, height) == (2 * int(svg.get("width")), 2 * int(svg.get("height")))
+    assert "https://cdn" not in get(id, "html").text
+
+
+def test_the_values_and_weights_are_those_of_the_explanation(client, get, kept):
+    definition = get(kept("planted-before"), "vl.json", sequence=1).json()
+    lines, heat, bars = definition["vconcat"]
+    sequence = client.get(f"/attention/{kept('planted-before')}").json()["sequences"][1]
+    values = lines["layer"][1]["data"]["values"]
+    assert [one["value"] for one in values if one["feature"] == "x1"] == pytest.approx(
+        [step[1] for step in sequence["sequence"]]
+    )
+    assert [one["size"] for one in bars["data"]["values"]] == pytest.approx(sequence["attention"])
+    assert [one["size"] for one in heat["layer"][0]["data"]["values"]] == pytest.approx(sequence["attention"])
+    assert [round(one["step"]) for one in bars["data"]["values"] if one["top"]] == sorted(
+        top["step"] for top in sequence["top"]
+    )
+
+
+def test_all_sequences_of_a_request_above_each_other(client, get, kept, example):
+    definition = get(kept("japanese-vowels"), "vl.json", sequence="all").json()
+    assert definition["title"]["text"] == ["japanese-vowels, version 1: 2 sequences"]
+    assert [panel["title"]["text"] for panel in definition["vconcat"][::2]] == [
+        "0: speaker 1 (100%)",
+        "1: speaker 8 (63%)",
+    ]
+    many = {"model": "italy-power", "sequences": [example("italy-power")] * 13}
+    id = client.post("/predict", json=many).json()["id"]
+    picture = get(id, "svg", sequence="all").text
+    assert "the first 12 of 13 sequences" in picture
+    assert ">11: April to September (99%)<" in picture
+    texts = get(kept("dates"), "svg", sequence="all").text
+    assert texts.count("character 0") >= 3
+
+
+def test_themes_differ_in_their_colours_only(get, kept):
+    light, dark = (get(kept("italy-power"), "vl.json", theme=theme).json() for theme in ("light", "dark"))
+    assert (light.pop("config")["background"], dark.pop("config")["background"]) == ("white", "#111827")
+    assert light == dark
+    assert 'fill="#111827"' in get(kept("italy-power"), "svg", theme="dark").text
+
+
+def test_what_never_changes_is_sent_once(client, get, example):
+    id = client.post("/predict", json={"model": "italy-power", "sequences": [example("italy-power")]}).json()["id"]
+    tags = {get(id, suffix, theme=theme).headers["etag"] for suffix in TYPES for theme in ("light", "dark")}
+    assert len(tags) == 8
+    answer = get(id, "svg")
+    assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    known = {"If-None-Match": f'"other", W/{answer.headers["etag"]}'}
+    again = client.get(f"/attention/{id}.svg", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(f"/attention/{id}.svg", headers={"If-None-Match": '"other"'}).text == answer.text
+    client.delete(f"/attention/{id}").raise_for_status()
+    assert client.get(f"/attention/{id}.svg", headers=known).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("accept", "type"),
+    [
+        ("image/png", "image/png"),
+        ("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", "image/svg+xml"),  # an <img> of Chromium
+        ("image/svg+xml;q=0.2, image/png;q=0.3, application/json;q=0.1", "image/png"),
+        ("image/*", "image/svg+xml"),
+        ("*/*", "application/json"),
+        ("application/json, image/png", "application/json"),
+        ("video/mp4", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+    ],
+)
+def test_the_picture_by_what_the_client_accepts(client, kept, accept, type):
+    answer = client.get(f"/attention/{kept('italy-power')}", headers={"Accept": accept}).raise_for_status()
+    assert answer.headers["content-type"] == type
+    assert "Accept" in answer.headers["vary"]
+
+
+def test_two_explanations_and_their_difference(client, get, kept, example):
+    changed = [[0.0]] * 8 + [[value] for [value] in example("italy-power")[8:]]
+    id = client.post("/predict", json={"model": "italy-power", "sequences": [changed]}).json()["id"]
+    a, b = (client.get(f"/attention/{one}").json()["sequences"][0] for one in (kept("italy-power"), id))
+    definition = get("compare", "vl.json", a=kept("italy-power"), b=id).json()
+    moved = [of - before for of, before in zip(b["attention"], a["attention"], strict=True)]
+    assert [one["size"] for one in definition["vconcat"][-1]["data"]["values"]] == pytest.approx(moved, abs=1e-6)
+    assert f"{sum(map(abs, moved)) / 2:.0%} of the weight lies elsewhere" in definition["description"]
+    other = get("compare", "svg", a=id, b=kept("planted-before")).text
+    assert "They differ in length, 24 and 20 steps" in other
+    assert ">b: dates, version 1, writes" in get("compare", "svg", a=kept("dates"), b=kept("dates")).text
+    mixed = client.get("/attention/compare.svg", params={"a": id, "b": kept("dates")})
+    assert mixed.json()["errors"][0]["received"] == "one of texts, by dates"
+
+
+def test_the_test_of_an_explanation_in_all_formats(get, kept):
+    for suffix in TYPES:
+        get(f"{kept('italy-power')}/faithfulness", suffix)
+    told = get(f"{kept('italy-power')}/faithfulness", "vl.json", sequence=1).json()["description"]
+    assert "The prediction changes most without step 19" in told
+
+
+@pytest.mark.parametrize("query", ["sequence=some", "sequence=-1", "sequence=99999999999", "theme=red", "method=guess"])
+def test_what_is_not_a_picture_is_told(client, kept, query):
+    answer = client.get(f"/attention/{kept('italy-power')}.svg?{query}")
+    assert answer.status_code == 422
+    assert f"the query parameter {query.split('=')[0]}: expected " in answer.json()["detail"]
+
+
+def test_the_page_of_a_chart_needs_nothing_but_itself_and_fits_a_phone(get, kept, client, tmp_path):
+    hostile = "5 May 2016</script><script>document.title = 'owned'</script>"
+    id = client.post("/predict", json={"model": "dates", "sequences": [hostile]}).json()["id"]
+    pages = {"vowels": (kept("japanese-vowels"), {}), "planted": (kept("planted-before"), {"sequence": "all"})}
+    pages["hostile"] = (id, {})
+    for name, (one, parameters) in pages.items():
+        answer = get(one, "html", **parameters)
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        (tmp_path / f"{name}.html").write_bytes(answer.content)
+    with chromium() as browser:
+        for name in pages:
+            page = browser.new_page(offline=True)
+            page.on("pageerror", lambda error: pytest.fail(str(error)))
+            page.goto(f"file://{tmp_path}/{name}.html")
+            for width in (1200, 390):
+                page.set_viewport_size({"width": width, "height": 800})
+                page.wait_for_function(f"chart.dataset.width == {width}")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                if name != "hostile":  # a text of 60 characters scrolls in its own box
+                    assert page.evaluate("chart.scrollWidth") <= width
+            assert page.title() != "owned"
+            assert "version 1" in page.get_by_role("img").first.get_attribute("aria-label")
+            page.close()
