@@ -117,6 +117,10 @@ class Ragged(Sequence[np.ndarray]):
         widths = None if self.widths is None else self.widths[rows]
         return Ragged(self.values[self._steps(rows)], self.lengths[rows], widths)
 
+    def copy(self) -> "Ragged":
+        """The same with values of its own: what it was cut out of is not kept for it."""
+        return Ragged(self.values.copy(), self.lengths, self.widths, self._time)
+
     def padded(self, rows: IntArray, time: int) -> np.ndarray:
         """The items of these indices, padded on the right with zeros, `(row, time, ...)`."""
         out = np.zeros((len(rows), time, *self.values.shape[1:]), self.values.dtype)

@@ -40,8 +40,8 @@ class Tally:
             if monotonic() - self._counted < EVERY_S:
                 return
             self.count()
-        if len(attention) > EVERY:
-            attention = attention.take(np.arange(0, len(attention), EVERY))
+        many = len(attention) > EVERY
+        attention = attention.take(np.arange(0, len(attention), EVERY)) if many else attention.copy()
         self._waiting.append((manifest, attention))
         self._values += attention.values.size
 

@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,11 @@ def test_when_there_are_many_a_few_are_counted_each_second(telemetry, tally):
     tally._counted -= EVERY_S  # as if it were a second ago
     tally.add(model, items(JUMPS))
     assert read(telemetry)("attention_top_position_count") == 2 * WAITING + 1
+
+
+def test_what_waits_keeps_no_batch_in_memory(tally):
+    batch = items(JUMPS, JUMPS)
+    whole = weakref.ref(batch.values)
+    tally.add(manifest("planted-before"), batch.cut(0, 1))
+    del batch
+    assert whole() is None
