@@ -4,6 +4,7 @@ Whoever sends arrays (`open_inference/`, `npy.py`) has checked that as many byte
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,12 +40,13 @@ def read_block(
     batch, time, _ = block.shape
     if batch > max_sequences:
         raise _invalid("sequences", f"at most {max_sequences} sequences", f"{batch}")
-    steps = np.full(batch, time, np.int32) if lengths is None else _check_lengths(lengths, batch, time)
-    _check_steps(steps, manifest, max_steps)
-    full = bool((steps == time).all())
+    steps = _all_full(batch, time) if lengths is None else _check_lengths(lengths, batch, time)
+    full = lengths is None or bool((steps == time).all())
+    _check_steps(steps[:1] if full else steps, manifest, max_steps)
     values = block.reshape(-1, features) if full else block[np.arange(time) < steps[:, None]]
-    with np.errstate(over="ignore"):  # found below, with its place
-        values = np.require(values, np.float32, ["C", "A"])
+    if values.dtype != np.float32 or not values.flags.aligned or not values.flags.c_contiguous:
+        with np.errstate(over="ignore"):  # found below, with its place
+            values = np.require(values, np.float32, ["C", "A"])
     items = Ragged(values, steps, time=time if full else None)
     _check_finite(items, manifest)
     return items
@@ -84,6 +86,13 @@ def outputs(explanation: Explanation, time: int) -> dict[str, np.ndarray | list[
     if explanation.attention is not None:
         found["attention"] = pad(explanation.attention, time)
     return found
+
+
+@lru_cache
+def _all_full(batch: int, time: int) -> IntArray:
+    steps = np.full(batch, time, np.int32)
+    steps.flags.writeable = False  # it is everybody's
+    return steps
 
 
 def _check_lengths(lengths: np.ndarray, batch: int, time: int) -> IntArray:
