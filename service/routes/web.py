@@ -1,11 +1,11 @@
 """The explorer page at / and its files: our own, from the disk, with nothing from elsewhere."""
 
-import hashlib
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
 from service.errors import NotFound
+from service.routes.caching import etag, is_known
 
 router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent.parent / "web"
@@ -39,7 +39,7 @@ def page(request: Request) -> Response:
 
 def _answer(request: Request, content: bytes, media_type: str) -> Response:
     """The content, or 304 where the browser has it; it asks each time, so that a new server has a new page at once."""
-    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    tag = etag(content)
     headers = {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
@@ -48,6 +48,6 @@ def _answer(request: Request, content: bytes, media_type: str) -> Response:
         "Vary": "Accept",
         "ETag": tag,
     }
-    if tag in request.headers.get("if-none-match", ""):
+    if is_known(tag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=media_type, headers=headers)

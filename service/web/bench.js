@@ -1,15 +1,12 @@
 // The bench: one sequence, its answer, and what becomes of it when the sequence is changed or the answer is tested.
 
+import { fromPredict, fromStored, manifestOf, meanOf } from "./answers.js";
 import { get, latest, post } from "./api.js";
-import { verdict } from "./card.js";
-import { SequenceChart, nice } from "./chart.js";
-import { byId, html, options } from "./dom.js";
-import { drawMatrix } from "./matrix.js";
-import { drawTrial } from "./trial.js";
-import { drop, heaviest, inWords, number, ofModel, percent } from "./words.js";
+import { byId, options } from "./dom.js";
+import { KEEPS, draw, drawChart, drawControls } from "./drawing.js";
+import { heaviest } from "./words.js";
 
-const KEEPS = document.documentElement.dataset.store !== "none";
-const LONGEST_SAID = 600; // ms without a change until an answer is read out
+const SAID_AFTER = 600; // ms without a change until an answer is read out
 
 /**
  * What is on the bench, and the only place that changes it.
@@ -31,7 +28,9 @@ export class Bench {
   /** Puts sequences on the bench, and asks for the answers. truth: what the first one is, where one knows. */
   async load(manifest, sequences, truth = null) {
     await this.attempt(async () => {
+      const asked = (this.asked = sequences);
       const answer = await post("/predict", this.request(manifest, sequences, false));
+      if (this.asked !== asked) return; // another was asked for meanwhile
       this.show({ manifest, served: true, sequences, truth, id: null, note: null, answers: sequences.map((_, i) => fromPredict(answer, i)) });
     });
   }
@@ -97,9 +96,9 @@ export class Bench {
 
   async answerEdited() {
     await this.attempt(async () => {
-      const asked = this.edited;
-      const answer = await post("/predict", this.request(this.manifest, [asked.sequence], false));
-      if (!this.edited) return; // undone meanwhile
+      const { edited, manifest } = this;
+      const answer = await post("/predict", this.request(manifest, [edited.sequence], false));
+      if (!this.edited || this.manifest !== manifest) return; // undone meanwhile
       this.edited.answer = fromPredict(answer, 0);
       this.draw();
     });
@@ -107,16 +106,14 @@ export class Bench {
 
   /** Has the server keep what is shown, and says where. */
   async keep() {
-    await this.attempt(async () => {
-      const sequences = this.sequences.map((sequence, i) => (i === this.index ? this.sequence : sequence));
-      const answer = await post("/predict", this.request(this.manifest, sequences, true));
-      if (answer.id === null) throw new Error(answer.store_error);
-      this.id = answer.id;
-      history.replaceState(null, "", this.address());
-      this.draw();
-      this.say("Kept.");
-      this.kept();
-    });
+    const sequences = this.sequences.map((sequence, i) => (i === this.index ? this.sequence : sequence));
+    const answer = await post("/predict", this.request(this.manifest, sequences, true));
+    if (answer.id === null) throw new Error(answer.store_error);
+    this.id = answer.id;
+    history.replaceState(null, "", this.address());
+    this.draw();
+    this.say("Kept.");
+    this.kept();
   }
 
   /** Puts the answer to the test; keeps it before, because what is tested is what is kept. */
@@ -125,7 +122,6 @@ export class Bench {
       byId("test").disabled = true;
       if (!KEEPS) return await this.testFast();
       if (this.id === null) await this.keep();
-      if (this.id === null) return undefined;
       this.say("The test runs.");
       const [id, index] = [this.id, this.index];
       const found = await get(`/attention/${id}/faithfulness`, { sequence: index });
@@ -172,119 +168,14 @@ export class Bench {
     return `/attention/${this.id}${this.index ? `?sequence=${this.index}` : ""}`;
   }
 
-  // What is drawn.
-
   draw() {
-    this.drawAnswer();
-    this.drawBelief();
-    this.drawTop();
-    this.drawLinks();
-    this.drawChart();
-    this.drawControls();
-  }
-
-  drawAnswer() {
-    const said = inWords(this.manifest, this.answer);
-    byId("headline").textContent = said.headline;
-    byId("share").hidden = said.share === null;
-    byId("share").firstElementChild.style.width = `${100 * (said.share ?? 0)}%`;
-    let more = this.truth === null ? "" : `; the true answer: ${typeof this.truth === "number" ? number(this.truth) : this.truth}`;
-    if (this.edited) {
-      const was = inWords(this.manifest, this.answers[this.index]);
-      more = `; was ${was.headline}${was.share === null ? "" : ` with ${percent(was.share)}`}`;
-    }
-    byId("sure").textContent = said.sure + more;
-    document.title = `${said.headline} · ${this.manifest.name} · attention-lstm`;
-    this.sayLater(`${said.headline}, ${said.sure}${this.edited ? more : ""}`);
-  }
-
-  drawBelief() {
-    const { word, why } = this.belief();
-    byId("verdict").replaceChildren(verdict(word), html("span", { class: "quiet" }, this.trial ? "this answer" : "this model, as a rule"));
-    byId("why").textContent = why;
-    byId("test").hidden = Boolean(this.trial) || this.text || !this.manifest.attention || !this.changeable;
-    byId("trial").hidden = true;
-    if (this.trial?.verdict) drawTrial(byId("trial"), this.trial);
-  }
-
-  belief() {
-    if (this.trial?.verdict) return { word: this.trial.verdict, why: `${this.trial.reason[0].toUpperCase()}${this.trial.reason.slice(1)}.` };
-    if (this.trial) {
-      const { comprehensiveness, random_comprehensiveness: random } = this.trial.fast;
-      return { word: "tested in part", why: `Without the heaviest steps the prediction drops by ${drop(comprehensiveness)}, without random ones by ${drop(random)}. For a verdict the server has to keep explanations.` };
-    }
-    const found = ofModel(this.manifest);
-    if (!this.text || !this.manifest.attention) return found;
-    return { ...found, why: `${found.why} A single answer in text cannot be tested yet.` };
-  }
-
-  drawTop() {
-    const { attention, unknown } = this.answer;
-    if (this.text) {
-      const missing = (unknown ?? []).map(({ character }) => character).join(" ");
-      byId("top").textContent = missing ? `Unknown to the model: ${missing}` : "Each row is a character written, each column one that was read.";
-      return;
-    }
-    const button = (step) => html("button", { type: "button", class: "step", click: () => this.pick(step) }, `step ${step} `, html("b", {}, percent(attention[step])));
-    const nothing = "This model has no attention: there are no weights to show.";
-    byId("top").replaceChildren(...(attention ? ["Most weight: ", ...heaviest(attention).map(button)] : [nothing]));
-  }
-
-  drawLinks() {
-    const keep = html("button", { type: "button", click: () => this.keep() }, "Keep and link");
-    if (this.id === null) return byId("links").replaceChildren(...(KEEPS && this.changeable ? [keep] : []));
-    const at = `/attention/${this.id}`;
-    const files = [["SVG", ".svg"], ["PNG", ".png"], ["HTML", ".html"]].map(([name, suffix]) => html("a", { href: `${at}${suffix}?sequence=${this.index}` }, name));
-    const drawn = this.sequences[this.index] === null ? [] : files;
-    return byId("links").replaceChildren(html("a", { href: this.address() }, "Link to this"), ...drawn);
-  }
-
-  drawChart() {
-    const { attention, perFeature } = this.answer;
-    if (this.text) {
-      this.chart = null;
-      return drawMatrix(byId("chart"), { text: this.sequence, answer: this.answer.prediction, rows: attention ?? [] });
-    }
-    if (this.chart === null) {
-      byId("chart").replaceChildren();
-      this.chart = new SequenceChart(byId("chart"), {
-        changes: () => this.changeable,
-        drag: (step, feature, value) => this.setValue(step, feature, value),
-        mask: (from, to) => this.mask(from, to),
-        pick: (step) => this.pick(step),
-      });
-    }
-    if (this.sequence === null && attention === null) return byId("chart").replaceChildren();
-    const before = this.edited && { values: this.sequences[this.index], weights: this.answers[this.index].attention };
-    const changes = this.trial?.leave_one_out?.changes ?? null;
-    const shown = { values: this.sequence, weights: attention, perFeature, before, changes, masked: this.edited?.masked };
-    return this.chart.draw({ features: this.manifest.features, ...shown, ...this.picked });
-  }
-
-  drawControls() {
-    byId("text-field").hidden = !this.text;
-    byId("text").disabled = !this.changeable;
-    byId("change").hidden = this.text || !this.changeable;
-    byId("hint").hidden = !this.changeable && this.note === null;
-    byId("hint").textContent = this.note ?? (this.text ? "Change the text: the model answers as you type." : HINT);
-    byId("reset").disabled = this.edited === null;
-    if (this.text || !this.changeable) return;
-    const { step, feature } = this.picked;
-    const last = this.sequence.length - 1;
-    for (const id of ["step", "from", "to"]) byId(id).max = last;
-    byId("step").value = step;
-    byId("step-shown").textContent = step;
-    byId("feature").value = feature;
-    if (document.activeElement !== byId("value") || Number(byId("value").value) !== this.sequence[step][feature]) byId("value").value = this.sequence[step][feature];
-    const column = this.sequence.map((row) => row[feature]);
-    const [first, second] = nice(Math.min(...column), Math.max(...column) + 1e-6, 40);
-    byId("value").step = Number((second - first).toPrecision(3)) || "any";
+    draw(this);
   }
 
   pick(step) {
     this.picked.step = step;
-    this.drawChart();
-    this.drawControls();
+    this.chart.pick(step);
+    drawControls(this);
   }
 
   // What is heard.
@@ -297,7 +188,8 @@ export class Bench {
     on("step", "input", () => this.pick(Number(byId("step").value)));
     on("feature", "change", () => {
       this.picked.feature = Number(byId("feature").value);
-      this.pick(this.picked.step);
+      drawChart(this);
+      drawControls(this);
     });
     on("value", "input", () => {
       const value = byId("value").valueAsNumber;
@@ -330,33 +222,6 @@ export class Bench {
 
   sayLater(text) {
     clearTimeout(this.saying);
-    this.saying = setTimeout(() => this.say(text), LONGEST_SAID);
+    this.saying = setTimeout(() => this.say(text), SAID_AFTER);
   }
 }
-
-const HINT = "Drag a point to change a value; drag across the bars to mask those steps. The model answers as you go.";
-
-function fromPredict(answer, i) {
-  const weights = answer.attention?.[i] ?? null;
-  const perFeature = answer.probabilities === undefined && Array.isArray(weights?.[0]) ? weights : null;
-  return {
-    prediction: answer.predictions[i],
-    label: answer.labels?.[i] ?? null,
-    probability: answer.probabilities?.[i] ?? null,
-    unknown: answer.unknown?.[i] ?? null,
-    attention: perFeature ? perFeature.map((row) => row.reduce((sum, weight) => sum + weight, 0) / row.length) : weights,
-    perFeature,
-  };
-}
-
-const fromStored = ({ prediction, label, probability, unknown, attention, attention_per_feature: perFeature }) =>
-  ({ prediction, label, probability, unknown, attention, perFeature: perFeature ?? null });
-
-/** What a kept explanation says of a model that is not served any more. */
-function manifestOf({ model, version, task, features, classes, attention_axes: axes }) {
-  const attention = axes && { kind: "unknown", position: "unknown", axes };
-  const unknown = { description: "", examples: [], training: null, quality: null, faithfulness: null };
-  return { ...unknown, name: model, version, task, features, labels: classes, attention, vocabulary: task === "sequence" ? {} : null };
-}
-
-const meanOf = (rows) => rows[0].map((_, column) => rows.reduce((sum, row) => sum + row[column], 0) / rows.length);

@@ -31,7 +31,7 @@ function quality(found) {
     html("h3", {}, "How good it is"),
     facts([
       [`${name(found.metric)}, ${found.samples} test sequences`, html("strong", {}, say(found.mean))],
-      ["95 % of the time within", interval && `${say(interval.low)} to ${say(interval.high)}`],
+      ["95 % interval of the mean", interval && `${say(interval.low)} to ${say(interval.high)}`],
       ["Plain LSTM of the same size", besideTwin(found)],
       [`Without a model (${baseline?.name})`, baseline && say(baseline.value)],
     ]),

@@ -51,8 +51,15 @@ export class SequenceChart {
     this.root.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
     this.root.setAttribute("width", this.width);
     this.root.setAttribute("height", height);
-    this.root.replaceChildren(this.stretch(), this.rules(), ...drawn, this.axis());
+    this.root.replaceChildren(this.stretch(), this.rules(), ...drawn, this.axis(), this.chosen());
     this.root.setAttribute("aria-label", describe(view));
+  }
+
+  /** Another step is chosen, and nothing else changes: long sequences take their time to draw. */
+  pick(step) {
+    this.view.step = step;
+    this.root.querySelector(".rules").replaceWith(this.rules());
+    this.root.querySelector(".chosen-point").replaceWith(this.chosen());
   }
 
   get spacing() {
@@ -70,17 +77,21 @@ export class SequenceChart {
 
   /** The lines of all features, the chosen one in front with its points. */
   lines(top) {
-    const { values, before, features, feature, step } = this.view;
+    const { values, before, features, feature } = this.view;
     const line = (rows, column) => rows.map((row, i) => `${i ? "L" : "M"}${this.x(i).toFixed(1)} ${this.y(row[column]).toFixed(1)}`).join("");
     const others = features.map((_, column) => column !== feature && svg("path", { class: "line", d: line(values, column) }));
     const old = before?.values && svg("path", { class: "line old", d: line(before.values, feature) });
     const points = this.spacing < 5 ? [] : values.map((row, i) => this.point(i, row[feature], before?.values?.[i][feature]));
-    const chosen = svg("circle", { class: "point picked", cx: this.x(step), cy: this.y(values[step][feature]), r: 6 });
     const ticks = nice(...this.domain, 4).map((tick) => this.tick(tick, this.y(tick), number(tick)));
     const named = features.length > MOST_NAMED ? [features[feature]] : features;
     const spans = named.map((one) => svg("tspan", { class: one === features[feature] ? "chosen" : null, dx: one === named[0] ? 0 : 10 }, one));
     const name = svg("text", { class: "name", x: LEFT, y: top + 2 }, spans);
-    return svg("g", { class: "values" }, ticks, others.filter(Boolean), old || [], svg("path", { class: "line chosen", d: line(values, feature) }), points, chosen, name);
+    return svg("g", { class: "values" }, ticks, others.filter(Boolean), old || [], svg("path", { class: "line chosen", d: line(values, feature) }), points, name);
+  }
+
+  chosen() {
+    const { values, feature, step } = this.view;
+    return svg("g", { class: "chosen-point" }, values && svg("circle", { class: "point picked", cx: this.x(step), cy: this.y(values[step][feature]), r: 6 }));
   }
 
   point(step, value, old) {

@@ -18,11 +18,12 @@ export function drawTrial(host, found) {
     html("div", { class: "columns" }, numbers(found), curves(found.shares)),
     html("p", { class: "quiet" }, `Left out alone, step ${first.step} changes the prediction most (${drop(first.change)}; it has ${percent(first.weight)} of the weight). `,
       rank === null ? "Either weights or changes are the same for all steps." : `Over all steps, weights and changes correlate by rank: ${rank.toFixed(2)}.`),
-    html("p", { class: "quiet" }, `A removed step holds ${BASELINES[found.baseline]}. Drops are in ${unit(found.unit)}; random is the mean of ${found.draws} draws.`),
+    html("p", { class: "quiet" }, `A removed step holds ${BASELINES[found.baseline]}. Drops are in ${unit(found.unit)}; random is the mean of ${found.draws} draws.${together(found.leave_one_out.width)}`),
   );
 }
 
 const BASELINES = { mean: "the training mean of each feature", sequence: "the mean of the sequence", last: "the last value kept", zero: "zero" };
+const together = (width) => (width > 1 ? ` The sequence is long: ${width} neighbouring steps are left out together.` : "");
 const unit = (text) => (text.startsWith("probability") ? `the ${text}` : text);
 
 function numbers(found) {
