@@ -51,7 +51,7 @@ def score(source: Source, model: Path, provider: Provider, attention: bool, part
     """
     if not isinstance(source, ParquetSource):
         raise StartupError(
-            "expected a .parquet file for --engine ray, whose row groups are shared out, received another"
+            "expected a .parquet file, whose row groups are shared out, received one of another kind for Ray"
         )
     source = replace(source, path=source.path.resolve())
     job = Job(source, model.resolve(), provider, attention, parts.folder.resolve(), frozenset(parts.done))

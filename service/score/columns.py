@@ -54,8 +54,8 @@ def find_columns(schema: pa.Schema, manifest: Manifest, options: Scoring) -> Col
     if is_wide:
         values = [name for name in names if name not in {id, options.target, SPLIT}]
     for name in [id, options.time, *values]:
-        if name is not None and name not in names:
-            raise StartupError(f"expected a column {name}, received {', '.join(names)}")
+        if name is not None and names.count(name) != 1:
+            raise StartupError(f"expected one column {name}, received {', '.join(names)}")
     types = {name: schema.field(name).type for name in values}
     if values and all(_is_list(type) for type in types.values()):
         return Columns("lists", id, None, values)

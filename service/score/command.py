@@ -4,8 +4,10 @@ Every piece of the input becomes a part on disk; when all are there, they become
 goes on where it was.
 """
 
+import csv
 import signal
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -41,7 +43,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _say("stopped; the same command goes on where it was")
         return 128 + signal.SIGINT  # as shells have it
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile, pa.ArrowException) as error:
         raise StartupError(f"expected to read {options.source} and write {options.out}, received: {error}") from error
 
 
@@ -68,14 +70,15 @@ def _run(options: Scoring) -> int:
     folder = find_folder(options.models, options.model, options.version)
     model = load_model(folder, options.provider)
     source = open_source(options.source, model.manifest, options)
-    if source.size == 0:
-        raise StartupError(f"expected at least one sequence, received an empty table: {options.source}")
     begun = perf_counter()
     with Parts(options.out, _identity(options, model, source)) as parts, _progress(source) as advance:
         if parts.done:
             _say(f"{parts.folder}: {len(parts.done)} parts are done already")
         for position in _score(options, source, model, folder, parts):
             advance(position)
+        if not parts.done:
+            parts.remove()
+            raise StartupError(f"expected at least one sequence, received an empty table: {options.source}")
         sequences, faults = finish(options.out, parts, write)
     seconds = perf_counter() - begun
     wrong = f", {faults:,} of them without a prediction: {options.out}.errors.csv says why" if faults else ""

@@ -30,7 +30,7 @@ class Scoring(BaseSettings):
     target: str = Field(default="target", description="column of a wide table that is no step")
     attention: CliImplicitFlag[bool] = Field(default=True, description="write the weights of every step, too")
     provider: Provider = Field(default="auto", description="where the model runs, as for the server")
-    cores: int | None = Field(default=None, ge=1, description="runs at a time on this machine, a core each; default: all")
+    cores: int | None = Field(default=None, ge=1, description="runs at a time on this machine; default: all cores")
     engine: Literal["local", "ray"] = Field(
         default="local", description="ray: on the Ray cluster of RAY_ADDRESS, which must see the same files"
     )

@@ -42,7 +42,11 @@ class Parts:
             raise StartupError(f"expected a file that is not there yet, received {out}")
         self.folder.mkdir(exist_ok=True)
         self._lock = self._alone()
-        self._check_run(run)
+        try:
+            self._check_run(run)
+        except StartupError:
+            self._lock.close()
+            raise
         self.done = {path.stem for path in self.folder.glob(f"*{SUFFIX}") if _is_whole(path)}
 
     def __enter__(self) -> Self:

@@ -105,9 +105,3 @@ def test_a_run_that_is_told_to_stop_says_so_and_another_does_not_go_on_with_it(t
     status, said = finish(table, out, "--no-attention")
     assert status == 1
     assert f"error: expected the attention that {out}.unfinished was begun with, True, received False" in said
-
-
-def test_what_is_there_already_is_not_written_over(table, tmp_path):
-    (tmp_path / "out.parquet").write_text("mine")
-    status, said = finish(table, tmp_path / "out.parquet")
-    assert (status, said) == (1, f"error: expected a file that is not there yet, received {tmp_path}/out.parquet\n")

@@ -189,13 +189,13 @@ def test_a_sequence_that_the_model_fails_on_does_not_take_others_along(tmp_path,
 @pytest.mark.parametrize(
     ("columns", "options", "expected"),
     [
-        ({"x0": [1.0]}, (), "expected a column x1, received x0"),
+        ({"x0": [1.0]}, (), "expected one column x1, received x0"),
         (
             {"x0": [1.0], "x1": [1.0], "time": [1]},
             (),
             "expected a column id (--id names another), as x0 has one number",
         ),
-        ({"x0": [1.0], "x1": [1.0], "id": [1]}, ("--time", "hour"), "expected a column hour, received x0, x1, id"),
+        ({"x0": [1.0], "x1": [1.0], "id": [1]}, ("--time", "hour"), "expected one column hour, received x0, x1, id"),
         ({"x0": [[[1.0]]], "x1": [[[1.0]]]}, (), "expected numbers in column x0, received list<element: list<element"),
         (
             {"x0": [1.0], "x1": [1.0]},
@@ -218,6 +218,30 @@ def test_files_of_other_kinds_and_pickles_are_refused(tmp_path, score):
     assert score(tmp_path / "in.csv", tmp_path / "out.txt").startswith("error: expected to write a .parquet, .csv")
     np.savez(tmp_path / "in.npz", sequences=np.array([[[{}]]], object))
     assert score(tmp_path / "in.npz", out).startswith("error: expected sequences of 3 axes of numbers in C order")
+    (tmp_path / "in.csv").write_text("id,time,x0,x1,x1\n")
+    assert score(tmp_path / "in.csv", out) == "error: expected one column x1, received id, time, x0, x1, x1"
+    (tmp_path / "in.csv").write_text("id,time,x0,x1\n")
+    assert score(tmp_path / "in.csv", out).startswith("error: expected at least one sequence, received an empty table")
+    (tmp_path / "in.csv").write_bytes(b"id,time,x0,x1\n" + b"a,1,1,1\n" * 3000 + b"\xff,1,1,1\n")
+    assert score(tmp_path / "in.csv", out).startswith(f"error: expected to read {tmp_path}/in.csv and write {out}, rec")
+    out = tmp_path / "other.parquet"
     (tmp_path / "bad.parquet").write_bytes(b"PAR1")
     assert score(tmp_path / "bad.parquet", out).startswith(f"error: expected to read {tmp_path}/bad.parquet, received")
     assert "which reads text" in score(tmp_path / "in.npz", out, model="dates")
+
+
+def test_what_is_there_already_is_not_written_over(tmp_path, score):
+    source = write_parquet(tmp_path / "in.parquet", lists(draw(3)))
+    assert "3 sequences" in score(source, tmp_path / "out.parquet")
+    said = score(source, tmp_path / "out.parquet")
+    assert said == f"error: expected a file that is not there yet, received {tmp_path}/out.parquet"
+
+
+def test_lists_of_any_kind_of_numbers_are_read(tmp_path, score, rows):
+    sequences = [np.round(10 * sequence) for sequence in draw(5)]
+    score(write_parquet(tmp_path / "a.parquet", lists(sequences)), tmp_path / "a-out.parquet")
+    for i, kind in enumerate((pa.list_(pa.int64(), 20), pa.large_list(pa.float64()), pa.list_(pa.decimal128(9, 2)))):
+        x0, x1 = (pa.array([sequence[:, k].astype(int).tolist() for sequence in sequences], kind) for k in range(2))
+        table = pa.table({"id": pa.array([f"s{i}" for i in range(5)]).dictionary_encode(), "x0": x0, "x1": x1})
+        score(write_parquet(tmp_path / f"{i}.parquet", table), tmp_path / f"{i}-out.parquet")
+        assert rows(tmp_path / f"{i}-out.parquet") == rows(tmp_path / "a-out.parquet")
