@@ -92,6 +92,7 @@ def test_the_alerts_fire_as_they_should():
 def test_every_query_finds_numbers(server, tmp_path):
     url, ask = server
     with prometheus(tmp_path, url.removeprefix("http://")) as address, httpx.Client(base_url=address) as client:
+        wait_until(lambda: client.get("/-/ready").status_code == 200)
         alerts = wait_until(lambda: alerts_of(client))
         assert alerts.keys() == TESTED
         missing = {name: whatever_the_numbers(query) for name, query in (QUERIES | alerts).items()}
