@@ -24,7 +24,21 @@ from service.memory import keep_trimming
 from service.predictor import Predictor
 from service.renderer import Renderer
 from service.repository import Repository
-from service.routes import attention, faithfulness, health, metrics, models, open_inference, pictures, predict, web
+from service.routes import (
+    attention,
+    compare,
+    faithfulness,
+    health,
+    listing,
+    metrics,
+    models,
+    open_inference,
+    overviews,
+    pictures,
+    predict,
+    summary,
+    web,
+)
 from service.runtime import check_provider
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
@@ -102,7 +116,9 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     app.state.store = store
     app.state.renderer = Renderer()
     app.state.predictor = Predictor(repository, store, settings, shared.telemetry)
-    for routes in (predict, pictures, attention, faithfulness, models, open_inference, health, metrics, web):
+    # /attention/{id} after what is no id.
+    kept = (overviews, pictures, listing, summary, compare, attention, faithfulness)
+    for routes in (predict, *kept, models, open_inference, health, metrics, web):
         app.include_router(routes.router)
     patch_fastapi(app, redirect_from_root_to_docs=False)
     add_examples(app, repository)

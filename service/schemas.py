@@ -200,11 +200,21 @@ class ExplanationList(BaseModel):
     next: str | None = Field(description="cursor of the next page; null on the last")
 
 
+class Deleted(BaseModel):
+    """How many explanations were deleted."""
+
+    deleted: int
+
+
 class SequenceExplanation(BaseModel):
     """One sequence, what was predicted and what it was based on."""
 
     sequence: list[list[float]] | str | None = Field(
         description="the values received, time × feature, or the text; null where inputs are not kept"
+    )
+    hash: str | None = Field(
+        description="SHA-256 of the values as little-endian float32, step by step, or of the text as UTF-8: by it GET "
+        "/attention?sequence= finds the same sequence again; null where inputs are not kept"
     )
     prediction: float | list[float] | str
     probability: float | None = Field(default=None, description="of the text; absent where none is written")
@@ -242,6 +252,102 @@ class ExplanationResponse(BaseModel):
     attention_axes: Axes | None = Field(description="what the weights lie over; null from a model without attention")
     sequences: list[SequenceExplanation]
     note: str | None = Field(default=None, description="what is missing, and why; absent where nothing is")
+
+
+SHARES_EXAMPLE = {"0.05": 0.01, "0.25": 0.03, "0.5": 0.05, "0.75": 0.08, "0.95": 0.2}
+
+
+class SummaryStep(BaseModel):
+    """The weights of one step."""
+
+    step: int = Field(description="from the start of the sequence, from 0")
+    count: int = Field(description="sequences that have it")
+    mean: float
+    quantiles: dict[str, float] = Field(examples=[SHARES_EXAMPLE])
+
+
+class SummaryConcentration(BaseModel):
+    """The concentration of the weights, see SequenceExplanation."""
+
+    mean: float
+    quantiles: dict[str, float] = Field(examples=[SHARES_EXAMPLE])
+
+
+class TopShare(BaseModel):
+    """How often a step is the heaviest of its sequence."""
+
+    step: int
+    share: float = Field(description="of the sequences")
+
+
+class SummaryResponse(BaseModel):
+    """What the weights of many explanations of a model have in common."""
+
+    model: str | None = Field(description="null where there are no explanations and none was asked for")
+    version: int | None = Field(description="null where they are of several")
+    label: str | None
+    explanations: int = Field(description="the newest that pass the filter: so many were looked at")
+    count: int = Field(description="sequences, of that label where one is given")
+    steps: list[SummaryStep] = Field(description="as many as the longest sequence has")
+    concentration: SummaryConcentration | None = Field(description="null where no sequence has two steps")
+    top: list[TopShare] = Field(description="the steps that are most often the heaviest, at most five")
+
+
+class CompareRequest(BaseModel):
+    """What to compare an explanation with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str | None = Field(default=None, description="default: that of the explanation")
+    version: int | None = Field(default=None, description="default: the version that answers now")
+
+
+class ComparedAnswer(BaseModel):
+    """An answer that is compared."""
+
+    id: str | None = Field(description="null where it is not kept")
+    created: datetime
+    model: str
+    version: int
+
+
+class ComparedSide(BaseModel):
+    """What one of two says of a sequence."""
+
+    prediction: float | list[float] | str
+    label: str | None
+    attention: list[float] | list[list[float]] | None = Field(description="by step; of text, of each character")
+
+
+class ComparedWeights(BaseModel):
+    """How far the weights of two answers differ."""
+
+    difference: list[float] = Field(description="the weights of b less those of a, by step")
+    total_variation: float = Field(description="share of the weight that lies elsewhere: 0 to 1")
+    rank_correlation: float | None = Field(description="Spearman's; null where either has all steps weigh the same")
+    shared_top: list[int] = Field(description="steps that are among the five heaviest of both")
+
+
+class ComparedSequence(BaseModel):
+    """A sequence of one answer beside that of another."""
+
+    same_input: bool | None = Field(description="whether it is the same sequence; null where inputs are not kept")
+    a: ComparedSide
+    b: ComparedSide
+    change: float | list[float] | None = Field(
+        description="the prediction of b less that of a; null of text, and where they are not as many numbers"
+    )
+    weights: ComparedWeights | None = Field(
+        description="null of text, of models without attention, and where the sequences differ in length"
+    )
+
+
+class CompareResponse(BaseModel):
+    """Two answers, side by side."""
+
+    a: ComparedAnswer
+    b: ComparedAnswer
+    sequences: list[ComparedSequence]
 
 
 class Drop(BaseModel):

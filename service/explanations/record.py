@@ -1,6 +1,7 @@
 """One kept explanation: everything an answer was made of, readable without the model that made it."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import msgspec
 import numpy as np
@@ -57,6 +58,16 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     def has_inputs(self) -> bool:
         """Whether what was received is part of it."""
         return self.sequences is not None or self.texts is not None
+
+    def hash(self, index: int) -> str | None:
+        """SHA-256 of a sequence: of its values as little-endian float32, step by step, or of its text as UTF-8. None
+        where inputs are not kept.
+        """
+        if self.texts is not None:
+            return sha256(self.texts[index].encode()).hexdigest()
+        if self.sequences is not None:
+            return sha256(self.sequences[index].astype("<f4", copy=False).tobytes()).hexdigest()
+        return None
 
     def without_inputs(self) -> "Explanation":
         """The same, without what was received."""

@@ -1,62 +1,24 @@
-"""GET /attention, /attention/{id} as JSON and as a picture, DELETE /attention/{id}."""
+"""GET /attention/{id}, as JSON and as a picture, and DELETE /attention/{id}."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 
 from service import wire
 from service.explanations.measures import concentration
 from service.explanations.record import Explanation, steps
-from service.explanations.store import Filter
 from service.routes import problems
+from service.routes.caching import FOREVER, etag, is_known
 from service.routes.examining import ExaminerDep
 from service.routes.finding import NO_INPUTS, Id, StoreDep, ask_store, find, not_found
+from service.routes.formats import TYPES, Format, Known, RendererDep, ThemeName
 from service.routes.negotiation import preferred
-from service.routes.pictures import TYPES, Format, Known, Method, RendererDep, ThemeName, Which, draw_explanation
+from service.routes.pictures import Method, Which, draw_explanation
 from service.routes.web import page
-from service.schemas import ExplanationEntry, ExplanationList, ExplanationResponse
+from service.schemas import ExplanationResponse
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
-
-
-@router.get(
-    "/attention",
-    summary="The latest explanations",
-    response_model=ExplanationList,
-    responses=problems(404, 422, 503),
-)
-async def list_explanations(
-    store: StoreDep,
-    limit: Annotated[int, Query(ge=1, le=1000, description="explanations on a page")] = 20,
-    cursor: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
-    model: Annotated[str | None, Query(description="only of this model")] = None,
-    version: Annotated[int | None, Query(ge=1, description="only of this version", le=2**31)] = None,
-    label: Annotated[str | None, Query(description="only where some sequence was given this label")] = None,
-    since: Annotated[
-        datetime | None, Query(description="only made at or after this time (UTC if it does not say)")
-    ] = None,
-) -> Any:
-    """Explanations of past predictions, newest first."""
-    if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=UTC)
-    filter = Filter(model=model, version=version, label=label, since=since, before=str(cursor) if cursor else None)
-    entries = await ask_store(store.latest(filter, limit + 1))  # one more, to know whether there is a next page
-    page = [
-        ExplanationEntry(
-            id=entry.id,
-            created=datetime.fromtimestamp(entry.created, UTC),
-            model=entry.model,
-            version=entry.version,
-            sequences=entry.sequences,
-            labels=list(entry.labels),
-            url=f"/attention/{entry.id}",
-        )
-        for entry in entries[:limit]
-    ]
-    return ExplanationList(explanations=page, next=page[-1].id if len(entries) > limit else None)
 
 
 @router.get(
@@ -89,7 +51,10 @@ async def get_explanation(
         format: Format = "svg" if wanted == TYPES["svg"] else "png"
         return await draw_explanation(id, format, store, examiner, renderer, sequence, method, theme, known)
     content = wire.dump(_describe(await find(store, id)))
-    return Response(content, media_type="application/json", headers={"Vary": "Accept"})
+    headers = {"ETag": etag(content), "Cache-Control": FOREVER, "Vary": "Accept"}
+    if is_known(headers["ETag"], known):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 @router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 503))
@@ -127,6 +92,7 @@ def describe_sequence(explanation: Explanation, index: int) -> dict[str, Any]:
         return _describe_text(explanation, explanation.answers, index)
     answer = {
         "sequence": explanation.sequences and explanation.sequences[index],
+        "hash": explanation.hash(index),
         "prediction": wire.squeeze(explanation.predictions)[index],
         "label": explanation.labels[index] if explanation.labels else None,
     }
@@ -149,6 +115,7 @@ def _describe_text(explanation: Explanation, answers: list[str], index: int) -> 
     known = [one for one in found if one is not None]
     return {
         "sequence": explanation.texts and explanation.texts[index],
+        "hash": explanation.hash(index),
         "prediction": answers[index],
         "probability": explanation.predictions[index, 0],
         "unknown": wire.unknown(explanation, index) if explanation.has_inputs else None,

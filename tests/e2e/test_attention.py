@@ -75,3 +75,18 @@ def test_what_is_deleted_is_gone(client, example):
     assert client.delete(f"/attention/{id}").status_code == 204
     assert client.get(f"/attention/{id}").status_code == 404
     assert client.delete(f"/attention/{id}").status_code == 404
+
+
+def test_texts_are_compared_but_not_averaged(client):
+    body = {"model": "dates", "sequences": ["3 May 1999", "4 June 2001"]}
+    id = client.post("/predict", json=body).json()["id"]
+    found = client.post(f"/attention/{id}/compare", json={}).raise_for_status().json()
+    for sequence in found["sequences"]:
+        assert sequence["a"] == sequence["b"]
+        assert sequence["same_input"] is True
+        assert sequence["change"] is sequence["weights"] is None
+    refused = client.get("/attention/summary", params={"model": "dates"})
+    assert refused.status_code == 422
+    assert "dates, which reads text" in refused.json()["detail"]
+    [first, _] = client.get(f"/attention/{id}").json()["sequences"]
+    assert client.get("/attention", params={"sequence": first["hash"]}).json()["explanations"][0]["id"] == id

@@ -1,0 +1,82 @@
+"""What the weights of many sequences have in common: their mean and spread by step, and which steps weigh most."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.arrays import FloatArray, IntArray
+from service.explanations.measures import concentrations
+from service.explanations.record import Explanation, Ragged, steps
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+TOP_STEPS = 5
+
+
+def weights_of(explanations: Sequence[Explanation], label: str | None) -> Ragged | None:
+    """The weights by step, `(time,)`, of all sequences that were given this label; None where there are none.
+
+    Args:
+        explanations: with attention over the steps of their sequences.
+        label: None for any.
+    """
+    parts: list[FloatArray] = []
+    for one in explanations:
+        if one.attention is not None:
+            named: Sequence[str | None] = one.labels or [None] * len(one)
+            parts += [steps(w) for w, name in zip(one.attention, named, strict=True) if label in (None, name)]
+    return Ragged.of(parts) if parts else None
+
+
+def summarize(weights: Ragged | None) -> dict[str, Any]:
+    """The profile of weights `(time,)`: see `SummaryResponse`. Steps count from the start of each sequence."""
+    if weights is None:
+        return {"count": 0, "steps": [], "concentration": None, "top": []}
+    lengths = weights.lengths
+    padded = weights.padded(np.arange(len(weights)), weights.longest)
+    counts = (np.arange(padded.shape[1]) < lengths[:, None]).sum(axis=0)
+    means = padded.sum(axis=0, dtype=np.float64) / counts
+    quantiles = _by_step(padded, lengths, counts)
+    return {
+        "count": len(weights),
+        "steps": [
+            {
+                "step": step,
+                "count": int(counts[step]),
+                "mean": float(means[step]),
+                "quantiles": _named(quantiles[:, step]),
+            }
+            for step in range(len(counts))
+        ],
+        "concentration": _concentration(padded, lengths),
+        "top": _top(padded),
+    }
+
+
+def _by_step(padded: FloatArray, lengths: IntArray, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Quantiles over the sequences that have the step, `(quantile, time)`, between the two nearest of them."""
+    ordered = np.sort(np.where(np.arange(padded.shape[1]) < lengths[:, None], padded, np.inf), axis=0)
+    places = np.array(QUANTILES)[:, None] * (counts - 1)
+    low = np.floor(places).astype(np.int64)
+    below, above = (np.take_along_axis(ordered, np.minimum(low + i, counts - 1), axis=0) for i in (0, 1))
+    found: NDArray[np.float64] = below + (above - below) * (places - low)
+    return found
+
+
+def _concentration(padded: FloatArray, lengths: IntArray) -> dict[str, Any] | None:
+    found = concentrations(padded, lengths)
+    if not len(found):
+        return None
+    return {"mean": float(found.mean()), "quantiles": _named(np.quantile(found, QUANTILES))}
+
+
+def _top(padded: FloatArray) -> list[dict[str, Any]]:
+    """The steps that are most often the heaviest of their sequence."""
+    share = np.bincount(padded.argmax(axis=1)) / len(padded)
+    order = np.argsort(-share, kind="stable")[:TOP_STEPS]
+    return [{"step": int(step), "share": float(share[step])} for step in order if share[step] > 0]
+
+
+def _named(quantiles: NDArray[np.float64]) -> dict[str, float]:
+    return {str(share): float(value) for share, value in zip(QUANTILES, quantiles, strict=True)}

@@ -1,0 +1,93 @@
+"""GET /attention/compare, of two explanations, and POST /attention/{id}/compare, of one with another model's answer."""
+
+import time
+from typing import Annotated, Any
+
+import anyio.to_thread
+import msgspec
+import numpy as np
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+
+from service import wire
+from service.errors import Fault, Invalid, NotFound
+from service.explanations.differences import compare
+from service.explanations.record import Explanation, Ragged
+from service.predictor import Predictor
+from service.routes import problems
+from service.routes.finding import NO_INPUTS, Id, StoreDep, find
+from service.schemas import CompareRequest, CompareResponse
+
+router = APIRouter(tags=["attention"])
+
+
+@router.get(
+    "/attention/compare",
+    summary="Two explanations side by side",
+    response_model=CompareResponse,
+    responses=problems(404, 422, 503),
+)
+async def compare_explanations(
+    store: StoreDep,
+    a: Annotated[str, Query(description="the `id` of a POST /predict answer")],
+    b: Annotated[str, Query(description="the `id` of another, of as many sequences")],
+) -> Response:
+    """The predictions and the weights of both, and how far they differ: `b` less `a`."""
+    return await _answer(await find(store, a), await find(store, b))
+
+
+@router.post(
+    "/attention/{id}/compare",
+    summary="What another model or version says of the same sequences",
+    response_model=CompareResponse,
+    responses=problems(404, 422, 429, 500, 503, 504),
+)
+async def compare_models(id: Id, store: StoreDep, request: Request, other: CompareRequest) -> Response:
+    """Predicts the sequences of an explanation again, with another model or version, and compares: `b` is what that
+    one says now, and is not kept.
+    """
+    a = await find(store, id)
+    inputs = a.texts if a.texts is not None else a.sequences and a.sequences.nested()
+    if inputs is None:
+        raise NotFound(f"expected an explanation whose inputs are kept, to predict them again; {NO_INPUTS}")
+    predictor: Predictor = request.app.state.predictor
+    body = {"model": other.model or a.model, "version": other.version, "sequences": inputs, "store": False}
+    answer = orjson.loads(await predictor.predict(wire.dump(body)))
+    return await _answer(a, _read(a, answer))
+
+
+async def _answer(a: Explanation, b: Explanation) -> Response:
+    if len(a) != len(b):
+        expected = f"an explanation with as many sequences, {len(a)}"
+        raise Invalid([Fault(pointer="the query parameter b", expected=expected, received=str(len(b)))])
+    sequences = await anyio.to_thread.run_sync(compare, a, b)
+    content = {"a": _describe(a), "b": _describe(b), "sequences": sequences}
+    return Response(wire.dump(content), media_type="application/json")
+
+
+def _describe(one: Explanation) -> dict[str, Any]:
+    return {"id": one.id or None, "created": one.created_at, "model": one.model, "version": one.version}
+
+
+def _read(asked: Explanation, answer: dict[str, Any]) -> Explanation:
+    """An answer to the same sequences as an explanation, of no id."""
+    answers = answer["predictions"] if asked.texts is not None else None
+    predictions = np.array(answer["predictions"] if answers is None else answer["probabilities"], np.float32)
+    return msgspec.structs.replace(
+        asked,
+        id="",
+        created=time.time(),
+        model=answer["model"],
+        version=answer["version"],
+        predictions=predictions.reshape(len(asked), -1),
+        labels=answer.get("labels"),
+        attention=_read_weights(answer["attention"], answers is not None),
+        answers=answers,
+    )
+
+
+def _read_weights(attention: list[Any] | None, matrices: bool) -> Ragged | None:
+    if attention is None:
+        return None
+    weights = [np.array(one, np.float32) for one in attention]
+    return Ragged.of_matrices([one.reshape(len(one), -1) for one in weights]) if matrices else Ragged.of(weights)

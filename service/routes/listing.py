@@ -1,0 +1,97 @@
+"""GET /attention, the list of kept explanations, and DELETE /attention, of all that pass a filter."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import anyio.to_thread
+from fastapi import APIRouter, Query
+
+from service.errors import Fault, Invalid, Unavailable
+from service.explanations.paging import pages
+from service.explanations.record import Explanation
+from service.explanations.store import Entry, Filter, Store, StoreError
+from service.routes import problems
+from service.routes.filtering import FilterDep, Label, Model, Until, Version, in_utc
+from service.routes.finding import StoreDep, ask_store
+from service.schemas import Deleted, ExplanationEntry, ExplanationList
+
+router = APIRouter(tags=["attention"])
+LOOKED_AT = 1000  # explanations whose sequences a page compares with the one asked for
+
+
+@router.get(
+    "/attention",
+    summary="The latest explanations",
+    response_model=ExplanationList,
+    responses=problems(404, 422, 503),
+)
+async def list_explanations(
+    store: StoreDep,
+    filter: FilterDep,
+    limit: Annotated[int, Query(ge=1, le=1000, description="explanations on a page")] = 20,
+    cursor: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
+    sequence: Annotated[
+        str | None,
+        Query(pattern="^[0-9a-f]{64}$", description="only of this sequence, by the `hash` that explanations give it"),
+    ] = None,
+) -> Any:
+    """Explanations of past predictions, newest first.
+
+    With `sequence`, a page looks through 1,000 explanations at most: it may hold few or none, and still have a `next`.
+    """
+    filter = replace(filter, before=str(cursor) if cursor else None)
+    if sequence is not None:
+        found, last = await _search(store, filter, limit, sequence)
+        return ExplanationList(explanations=[_describe(entry) for entry in found], next=last)
+    entries = await ask_store(store.latest(filter, limit + 1))  # one more, to know whether there is a next page
+    page = [_describe(entry) for entry in entries[:limit]]
+    return ExplanationList(explanations=page, next=page[-1].id if len(entries) > limit else None)
+
+
+@router.delete("/attention", summary="Delete explanations", response_model=Deleted, responses=problems(404, 422, 503))
+async def delete_explanations(
+    store: StoreDep, model: Model = None, version: Version = None, label: Label = None, before: Until = None
+) -> Any:
+    """Forgets all explanations that pass the filter. There must be one: of a model, a version, a label, or a time."""
+    filter = Filter(model=model, version=version, label=label, until=in_utc(before))
+    if filter == Filter():
+        raise Invalid([Fault(pointer="the query", expected="model, version, label or before", received="none of them")])
+    return Deleted(deleted=await ask_store(store.delete_all(filter)))
+
+
+async def _search(store: Store, filter: Filter, limit: int, hash: str) -> tuple[list[Entry], str | None]:
+    """Explanations of a sequence, and how far was looked; None if to the end."""
+    found: list[Entry] = []
+    looked, last = 0, None
+    try:
+        async for page in pages(store, filter, LOOKED_AT):
+            for one in await anyio.to_thread.run_sync(_with, page, hash):
+                found.append(_entry(one))
+                if len(found) == limit:
+                    return found, one.id
+            looked, last = looked + len(page), page[-1].id
+    except StoreError as error:
+        raise Unavailable(str(error)) from error
+    return found, last if looked == LOOKED_AT else None
+
+
+def _with(page: list[Explanation], hash: str) -> list[Explanation]:
+    return [one for one in page if any(one.hash(index) == hash for index in range(len(one)))]
+
+
+def _entry(one: Explanation) -> Entry:
+    return Entry(one.id, one.created, one.model, one.version, len(one), sorted(set(one.labels or [])))
+
+
+def _describe(entry: Entry) -> ExplanationEntry:
+    return ExplanationEntry(
+        id=entry.id,
+        created=datetime.fromtimestamp(entry.created, UTC),
+        model=entry.model,
+        version=entry.version,
+        sequences=entry.sequences,
+        labels=list(entry.labels),
+        url=f"/attention/{entry.id}",
+    )
