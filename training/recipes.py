@@ -7,13 +7,19 @@ step for 78 % of the test sequences, with it for more than 99 %.
 
 The model of ItalyPowerDemand: 48 settings with attention before the LSTM (dense or local score, softmax or sparsemax,
 16 or 32 units, learning rate 0.003 or 0.01, noise 0.1, 0.3 or 0.6) were compared inside the 67 training days, by
-five-fold cross-validation repeated four times. The better half differs by less than a standard error in log-loss (0.14
-to 0.17, accuracy 0.95 to 0.98), but all differ much in the rank correlation of the weights with what leaving out each
-hour changes: 0.2 to 0.3 with the dense score and softmax, 0.8 to 0.9 with the local score and sparsemax, whose hours of
-weight 0 really have no say. The lowest loss of those above 0.8, 0.152, had 16 units and learning rate 0.01; judged on
-the test part once, with three new seeds, it reached 0.957 (0.968, 0.973, 0.931), and was not taken. The setting here,
-0.156, is older, and not chosen blind: test results of four settings were seen on the way to it. Its seeds 0 to 2 gave
-0.971, the three new ones 0.961 (0.969, 0.971, 0.944): with 50 days to learn from, one fit in six ends in a worse place.
+five-fold cross-validation repeated four times. Half of them are about as accurate, but all differ much in the rank
+correlation of the weights with what leaving out each hour changes: 0.2 to 0.3 with the dense score and softmax, 0.8 to
+0.9 with the local score and sparsemax, whose hours of weight 0 really have no say. The setting here is one of those; it
+is older than the comparison, and test results of four settings were seen on the way to it.
+
+Its last epoch is kept. The best of 200 by the loss on 17 days, most of which any model tells apart, is one by chance,
+often among the first 20: with it one fit in six ended in a worse place (seeds 0 to 2 gave 0.971 on the test part, three
+others 0.961: 0.969, 0.971, 0.944). Inside the training days (five partitions into five folds, 240 fits a setting) the
+last reached an accuracy of 0.977 where the best reached 0.961, and less than half the spread over seeds, 0.005 instead
+of 0.013; of eleven other settings of the fit, it was the better one in ten. Nothing added to it gained two standard
+errors: averaged weights, no validation days or fewer, weight decay, dropout, smoothed labels, 400 epochs; nor did the
+best of four starts make up for the best epoch. Judged on the test part once, with three new seeds, it reached 0.967
+(0.967, 0.966, 0.968); its seeds 0 to 2, committed, gave 0.964 (0.964, 0.964, 0.965).
 """
 
 from dataclasses import dataclass
@@ -65,7 +71,7 @@ SETTINGS = {
     "planted": Settings(
         FitConfig(epochs=12, patience=12, batch_size=64, learning_rate=0.003), input_noise=0.5, block_noise=4
     ),
-    "italy-power": Settings(FitConfig(epochs=200, patience=200, batch_size=16, learning_rate=0.003), input_noise=0.3),
+    "italy-power": Settings(FitConfig(epochs=200, keep="last", batch_size=16, learning_rate=0.003), input_noise=0.3),
     "japanese-vowels": Settings(
         FitConfig(epochs=100, patience=40, batch_size=16, learning_rate=0.002), dropout=0.5, input_noise=1.0
     ),

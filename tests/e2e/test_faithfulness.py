@@ -164,7 +164,8 @@ def test_the_pictures(client, tiny, kept):
     assert both.headers["content-type"].startswith("image/svg+xml")
     assert all(text in both.text for text in ("supported: without", ">weight<", ">change without<"))
     occlusion = client.get(f"/attention/{kept('italy-power')}.svg", params={"method": "occlusion"})
-    assert "changes most without step 19 (0.30)" in occlusion.text
+    most = max(ask(client, kept("italy-power")).json()["leave_one_out"]["changes"])
+    assert f"changes most without step 19 ({most:.2f})" in occlusion.text
     assert ">weight<" not in occlusion.text
     id = tiny.post("/predict", json={"model": "none", "sequences": [[[1, 2]] * 7 + [[9, 9]] + [[1, 2]] * 2]}).json()[
         "id"
