@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from service.errors import StartupError
-from service.score.local import score_piece
+from service.score.local import AnyScorer, make_scorer, score_piece
 from service.score.parts import Parts
 from service.score.repeats import Repeats
-from service.score.scorer import Scorer, load_model
+from service.score.scorer import load_model
 from service.score.sources import ParquetSource, Source
 from service.settings import Provider
 
@@ -86,9 +86,9 @@ def score_groups(batch: pa.Table, job: Job) -> pa.Table:
 
 
 @lru_cache(maxsize=1)
-def _scorer(model: Path, provider: Provider, attention: bool) -> Scorer:
+def _scorer(model: Path, provider: Provider, attention: bool) -> AnyScorer:
     """Once for a process, which gets many row groups."""
-    return Scorer(load_model(model, provider), attention)
+    return make_scorer(load_model(model, provider), attention)
 
 
 def _run(ray: Any, job: Job) -> "ray.data.Dataset":

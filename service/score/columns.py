@@ -2,7 +2,7 @@
 
 A **long** table has a row for each time step: id, time, a column for each feature. The rows of a sequence stand
 together. A table of **lists** has a row for each sequence, and a column of lists for each feature. A **wide** table has
-a row for each sequence of one feature: its columns are the steps.
+a row for each sequence of one feature: its columns are the steps. A table of **texts** has a text in each row.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Columns:
         values: of the features; of a wide table, of the steps.
     """
 
-    layout: Literal["long", "lists", "wide"]
+    layout: Literal["long", "lists", "wide", "texts"]
     id: str | None
     time: str | None
     values: list[str]
@@ -48,6 +48,8 @@ def find_columns(schema: pa.Schema, manifest: Manifest, options: Scoring) -> Col
     """
     names, features = schema.names, manifest.features
     id = options.id or ("id" if "id" in names else None)
+    if manifest.vocabulary is not None:
+        return _of_texts(schema, id, options.text)
     time = options.time or ("time" if "time" in names else None)
     is_wide = time is None and len(features) == 1 and features[0] not in names
     values = features
@@ -72,6 +74,16 @@ def find_columns(schema: pa.Schema, manifest: Manifest, options: Scoring) -> Col
             f"received {', '.join(names)}"
         )
     return Columns("long", id, time, values)
+
+
+def _of_texts(schema: pa.Schema, id: str | None, text: str) -> Columns:
+    for name in [id, text]:
+        if name is not None and schema.names.count(name) != 1:
+            raise StartupError(f"expected one column {name}, received {', '.join(schema.names)}")
+    type = schema.field(text).type
+    if not _is_text(type) and not (pa.types.is_dictionary(type) and _is_text(type.value_type)):
+        raise StartupError(f"expected texts in column {text} (--text names another), received {type}")
+    return Columns("texts", id, None, [text])
 
 
 def floats(column: pa.Array) -> FloatArray:

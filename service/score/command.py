@@ -27,7 +27,7 @@ from service.score import local
 from service.score.options import Scoring
 from service.score.parts import Parts
 from service.score.results import Write, write_faults, writer
-from service.score.scorer import Scorer, find_folder, load_model
+from service.score.scorer import find_folder, load_model
 from service.score.sources import Source, open_source
 
 
@@ -70,6 +70,8 @@ def _run(options: Scoring) -> int:
     folder = find_folder(options.models, options.model, options.version)
     model = load_model(folder, options.provider)
     source = open_source(options.source, model.manifest, options)
+    if model.codec is not None and options.attention and options.out.suffix.lower() == ".npz":
+        raise StartupError("expected --no-attention, as weights of texts are no array, received an .npz file to write")
     begun = perf_counter()
     with Parts(options.out, _identity(options, model, source)) as parts, _progress(source) as advance:
         if parts.done:
@@ -91,7 +93,7 @@ def _score(options: Scoring, source: Source, model: Model, folder: Path, parts: 
         from service.score import cluster  # Ray takes a second
 
         return cluster.score(source, folder, options.provider, options.attention, parts)
-    return local.score(source, Scorer(model, options.attention), parts, options.cores or available_cpus())
+    return local.score(source, local.make_scorer(model, options.attention), parts, options.cores or available_cpus())
 
 
 def _identity(options: Scoring, model: Model, source: Source) -> dict[str, Any]:

@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from service.score.chunks import starts, to_chunk
+from service.loading import Model
+from service.score.chunks import starts
 from service.score.columns import Columns, plain
 from service.score.parts import Parts, write_part
 from service.score.repeats import Repeats
 from service.score.scorer import Scorer
 from service.score.sources import Piece, Source
+from service.score.texts import TextScorer
+
+AnyScorer = Scorer | TextScorer
 
 
-def score(source: Source, scorer: Scorer, parts: Parts, cores: int) -> Iterator[int]:
+def score(source: Source, scorer: AnyScorer, parts: Parts, cores: int) -> Iterator[int]:
     """Makes the parts that are not done yet; yields how far it is, of `source.size`."""
     columns = source.columns
     repeats = Repeats(columns.id) if columns.layout == "long" and columns.id is not None else None
@@ -34,9 +38,14 @@ def score(source: Source, scorer: Scorer, parts: Parts, cores: int) -> Iterator[
             yield _wait(waiting, parts)
 
 
-def score_piece(piece: Piece, columns: Columns, scorer: Scorer, folder: Path) -> None:
+def make_scorer(model: Model, attention: bool) -> AnyScorer:
+    """What predicts with a model of numbers or of text."""
+    return Scorer(model, attention) if model.codec is None else TextScorer(model, model.codec, attention)
+
+
+def score_piece(piece: Piece, columns: Columns, scorer: AnyScorer, folder: Path) -> None:
     """Makes a piece into a part in the folder."""
-    table, faults = scorer.score(to_chunk(piece.table, piece.rows, columns))
+    table, faults = scorer.score(piece.table, piece.rows, columns)
     write_part(folder, piece.name, table, faults)
 
 

@@ -28,6 +28,7 @@ class Scoring(BaseSettings):
     id: str | None = Field(default=None, description="column of the sequence's name; default: id, where there is one")
     time: str | None = Field(default=None, description="column to order a long table by; default: time")
     target: str = Field(default="target", description="column of a wide table that is no step")
+    text: str = Field(default="source", description="column of the texts, of a model that reads text")
     attention: CliImplicitFlag[bool] = Field(default=True, description="write the weights of every step, too")
     provider: Provider = Field(default="auto", description="where the model runs, as for the server")
     cores: int | None = Field(default=None, ge=1, description="runs at a time on this machine; default: all cores")

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from service.arrays import FloatArray
 from service.errors import StartupError
 from service.score.parts import Parts
 from service.score.scorer import Fault
@@ -85,19 +84,17 @@ def write_faults(path: Path, parts: Parts) -> tuple[int, int]:
 def _without_lists(table: pa.Table) -> pa.Table:
     for index, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
-            column = table[field.name].combine_chunks()
-            offsets = column.offsets.to_numpy()
-            values = column.values.to_numpy()
-            ends = zip(offsets[:-1], offsets[1:], column.is_valid().to_pylist(), strict=True)
-            texts = [_json(values[start:end]) if valid else None for start, end, valid in ends]
+            texts = [_json(scalar) if scalar.is_valid else None for scalar in table[field.name]]
             table = table.set_column(index, field.name, pa.array(texts, pa.string()))
         elif pa.types.is_dictionary(field.type):
             table = table.set_column(index, field.name, table[field.name].cast(pa.string()))
     return table
 
 
-def _json(values: FloatArray) -> str:
-    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+def _json(scalar: pa.ListScalar) -> str:
+    rows = [row.values for row in scalar] if pa.types.is_list(scalar.type.value_type) else None
+    nested = scalar.values.to_numpy() if rows is None else [row.to_numpy() for row in rows]
+    return orjson.dumps(nested, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, fill: float, blocks: Callable[[], Iterator[np.ndarray]]) -> None:

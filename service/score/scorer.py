@@ -18,7 +18,8 @@ from service.loading import Model, load
 from service.manifest import GRAPH_FILE, Manifest, RuntimeOptions
 from service.ragged import Ragged
 from service.runtime import Outputs, Runtime
-from service.score.chunks import Chunk, said
+from service.score.chunks import Chunk, said, to_chunk
+from service.score.columns import Columns
 from service.settings import Provider
 
 BATCH = 256  # sequences of a run, where the model does not say
@@ -64,14 +65,12 @@ def load_model(folder: Path, provider: Provider) -> Model:
     """The model on one thread: as many runs as there are cores go on at a time.
 
     Raises:
-        StartupError: it cannot be loaded, or reads text.
+        StartupError: it cannot be loaded.
     """
     try:
         model = load(folder, provider, RuntimeOptions(batch=BATCH))
     except ModelError as error:
         raise StartupError(f"{folder}: {error}") from error
-    if model.codec is not None:
-        raise StartupError(f"expected a model that reads numbers, received {model.manifest.name}, which reads text")
     options = model.runtime.options
     if options.threads > 1:
         runtime = Runtime(folder / GRAPH_FILE, provider, options.model_copy(update={"threads": 1}))
@@ -90,8 +89,14 @@ class Scorer:
         self._model = model
         self._attention = attention and model.manifest.attention is not None
 
-    def score(self, chunk: Chunk) -> tuple[pa.Table, list[Fault]]:
-        """A row for each sequence, empty where something is wrong with it; and what that is."""
+    def score(self, table: pa.Table, rows: IntArray, columns: Columns) -> tuple[pa.Table, list[Fault]]:
+        """A row for each sequence, empty where something is wrong with it; and what that is.
+
+        Args:
+            table: whole sequences.
+            rows: `(row,)`, of the table in the file.
+        """
+        chunk = to_chunk(table, rows, columns)
         faults = _find_faults(chunk, self._model.manifest)
         good = np.ones(len(chunk.lengths), bool)
         good[list(faults)] = False

@@ -209,6 +209,8 @@ class NpzSource:
         with zipfile.ZipFile(path) as archive, _array(archive, "sequences") as file:
             shape, _, _ = _header(file, "sequences", 3)
         features = manifest.features
+        if manifest.vocabulary is not None:
+            raise StartupError(f"expected a .parquet or .csv file of texts, received {path}")
         if shape[2] != len(features):
             raise StartupError(f"expected sequences of {len(features)} features, received an array of shape {shape}")
         if options.id or options.time:

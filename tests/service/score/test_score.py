@@ -227,7 +227,8 @@ def test_files_of_other_kinds_and_pickles_are_refused(tmp_path, score):
     out = tmp_path / "other.parquet"
     (tmp_path / "bad.parquet").write_bytes(b"PAR1")
     assert score(tmp_path / "bad.parquet", out).startswith(f"error: expected to read {tmp_path}/bad.parquet, received")
-    assert "which reads text" in score(tmp_path / "in.npz", out, model="dates")
+    np.savez(tmp_path / "in.npz", sequences=np.zeros((1, 20, 2)))
+    assert score(tmp_path / "in.npz", out, model="dates").startswith("error: expected a .parquet or .csv file of texts")
 
 
 def test_what_is_there_already_is_not_written_over(tmp_path, score):
@@ -245,3 +246,23 @@ def test_lists_of_any_kind_of_numbers_are_read(tmp_path, score, rows):
         table = pa.table({"id": pa.array([f"s{i}" for i in range(5)]).dictionary_encode(), "x0": x0, "x1": x1})
         score(write_parquet(tmp_path / f"{i}.parquet", table), tmp_path / f"{i}-out.parquet")
         assert rows(tmp_path / f"{i}-out.parquet") == rows(tmp_path / "a-out.parquet")
+
+
+def test_texts_are_read_and_written(tmp_path, score, rows):
+    texts = ["Dienstag, 3. Mai 2016", "", "3 May 2016", "12. Juli 1999"]
+    source = write_csv(tmp_path / "in.csv", pa.table({"id": list("abcd"), "typed": texts}))
+    said = score(source, tmp_path / "out.parquet", model="dates")
+    assert said.startswith("error: expected one column source, received id, typed")
+    score(source, tmp_path / "out.parquet", "--text", "typed", model="dates")
+    found = rows(tmp_path / "out.parquet")
+    assert [row["prediction"] for row in found] == ["2016-05-03", None, "2016-05-03", "1999-07-12"]
+    assert [len(weights) for weights in found[0]["attention"]] == [len(texts[0])] * 10
+    assert sum(found[3]["attention"][0]) == pytest.approx(1, abs=1e-5)
+    assert [(fault["row"], fault["id"], fault["received"]) for fault in faults(tmp_path / "out.parquet")] == [
+        ("3", "b", "nothing")
+    ]
+    score(source, tmp_path / "out.csv", "--text", "typed", model="dates")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        weights = json.loads(next(csv.DictReader(file))["attention"])
+    np.testing.assert_allclose(weights, found[0]["attention"], atol=1e-6)
+    assert "expected --no-attention" in score(source, tmp_path / "out.npz", "--text", "typed", model="dates")
