@@ -14,7 +14,6 @@ from service.score.scorer import MAX_VALUES, NEVER_SPLIT, Fault
 from service.text import Codec
 
 
-
 class TextScorer:
     """Predicts texts; several threads may use one.
 

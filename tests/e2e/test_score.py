@@ -61,9 +61,13 @@ def finish(*arguments):
         return process.returncode, said + error
 
 
+def parts_of(out):
+    return list(out.with_name(f"{out.name}.unfinished").glob("*.arrow"))
+
+
 def wait_for_parts(out, count):
     until = time.monotonic() + PATIENCE_S
-    while len(list(out.with_name(f"{out.name}.unfinished").glob("*.arrow"))) < count:
+    while len(parts_of(out)) < count:
         assert time.monotonic() < until
         time.sleep(0.002)
 
@@ -72,9 +76,13 @@ def test_killed_twice_and_taken_up_it_writes_the_same_bytes(table, tmp_path):
     whole, killed = tmp_path / "whole.parquet", tmp_path / "killed.parquet"
     status, said = finish(table, whole)
     assert status == 0, said
-    for parts in (10, 30):
+    kept = set()
+    for count in (10, 30):
         with started(table, killed):
-            wait_for_parts(killed, parts)
+            wait_for_parts(killed, count)
+        parts = {(path.name, path.stat().st_ino) for path in parts_of(killed)}
+        assert kept <= parts, "parts were made again"
+        kept = parts
         assert not killed.exists()
     status, said = finish(table, killed)
     assert status == 0, said
