@@ -48,7 +48,7 @@ def score(source, out, *options, **environment):
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_two_nodes_write_what_one_machine_writes(address, table, tmp_path):
+def test_a_cluster_of_two_nodes_writes_what_one_machine_writes(address, table, tmp_path):
     alone = score(table, tmp_path / "alone.parquet")
     assert alone.returncode == 0, alone.stderr
     together = score(table, tmp_path / "together.parquet", "--engine", "ray", RAY_ADDRESS=address)
