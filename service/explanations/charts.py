@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.arrays import FloatArray
 from service.explanations import themes
 from service.explanations.faithfulness import EFFECT
-from service.explanations.matrix import describe_matrix, matrix_chart, matrix_view, texts_of
+from service.explanations.matrix import FRAMED, describe_matrix, matrix_chart, matrix_view, texts_of
 from service.explanations.panels import (
     LANES,
     Panel,
@@ -154,7 +154,7 @@ def _all_chart(explanation: Explanation) -> Chart:
             for index in range(count)
         ]
         told = " ".join(describe_matrix(explanation, index) for index in range(count))
-        return stacked(title(head, "in each row the heaviest cell is framed"), told, views, spacing=20)
+        return stacked(title(head, FRAMED), told, views, spacing=20)
     longest = max(len(_sequence(explanation, index)) for index in range(count))
     panels = [panel for index in range(count) for panel in _row(explanation, index, longest)]
     found = "values and weights of each" if explanation.attention is not None else NO_ATTENTION

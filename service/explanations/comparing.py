@@ -6,11 +6,13 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.explanations.charts import NO_ATTENTION, Chart, stacked
-from service.explanations.matrix import describe_matrix, matrix_view
+from service.explanations.matrix import FRAMED, describe_matrix, matrix_view
 from service.explanations.measures import top_steps
 from service.explanations.panels import TOP, Panel, apart, bars_panel, group, over_time, overview_panel, weights_of
 from service.explanations.record import Explanation, steps
 from service.explanations.words import enumerate_steps, heading, lines, percent, title
+
+PHONE = 46  # characters of a title that a phone has room for
 
 
 def comparison_chart(a: Explanation, b: Explanation, index: int) -> Chart:
@@ -58,7 +60,7 @@ def _side(one: Explanation, index: int, weights: FloatArray | None, letter: str,
 
 
 def _side_title(one: Explanation, index: int, letter: str) -> dict[str, Any]:
-    return {"text": lines(f"{letter}: {heading(one, index)}"), "fontSize": 12, "anchor": "start", "offset": 16}
+    return {"text": lines(f"{letter}: {heading(one, index)}", PHONE), "fontSize": 12, "anchor": "start", "offset": 16}
 
 
 def _largest(difference: FloatArray) -> list[int]:
@@ -117,5 +119,4 @@ def _texts(a: Explanation, b: Explanation, index: int) -> Chart:
         for one, letter in ((a, "a"), (b, "b"))
     ]
     told = f"Two explanations. a: {describe_matrix(a, index)} b: {describe_matrix(b, index)}"
-    found = "in each row the heaviest cell is framed, with its weight in percent"
-    return stacked(title(f"a and b: {_names(a, b)}", found), told, views, spacing=20)
+    return stacked(title(f"a and b: {_names(a, b)}", FRAMED), told, views, spacing=20)

@@ -9,6 +9,7 @@ from service.arrays import FloatArray
 from service.explanations.record import Explanation
 from service.explanations.words import heading, title
 
+FRAMED = "in each row the heaviest cell is framed, with its weight in percent"
 CELL = 20  # pixels of a character
 LEAST = 0.005  # a weight below is drawn as none: a cell less, of many
 
@@ -29,7 +30,7 @@ def matrix_view(explanation: Explanation, index: int, name: str) -> dict[str, An
             "in": int(step),
             "out": row,
             "text": f"{weights[row, step] * 100:.0f}",
-            "strong": bool(weights[row, step] > 0.5),
+            "strong": bool(weights[row, step] > 0.6),
         }
         for row, step in enumerate(weights.argmax(axis=1))
         if explanation.attention is not None
@@ -44,8 +45,16 @@ def matrix_view(explanation: Explanation, index: int, name: str) -> dict[str, An
     heat = {"mark": {"type": "rect", "tooltip": True}, "encoding": {**place, "color": color}}
     ring = {"mark": {"type": "rect", "style": "ring"}, "encoding": place}
     names = {"encoding": {**place, "text": {"field": "text"}}}
-    strong = {"mark": {"type": "text", "style": "strong"}, "transform": [{"filter": "datum.strong"}], **names}
-    weak = {"mark": {"type": "text", "style": "weak"}, "transform": [{"filter": "!datum.strong"}], **names}
+    strong = {
+        "mark": {"type": "text", "style": "strong", "fontSize": 9},
+        "transform": [{"filter": "datum.strong"}],
+        **names,
+    }
+    weak = {
+        "mark": {"type": "text", "style": "weak", "fontSize": 9},
+        "transform": [{"filter": "!datum.strong"}],
+        **names,
+    }
     rest = {"data": {"name": f"heaviest-{name}", "values": best}, "layer": [ring, strong, weak]}
     return {
         "width": CELL * len(text),
@@ -58,12 +67,11 @@ def matrix_chart(explanation: Explanation, index: int) -> dict[str, Any]:
     """One text; see `matrix_view`."""
     text, _, _ = texts_of(explanation, index)
     missing = [text[step] for step in (explanation.unknown or [[]] * (index + 1))[index]]
-    found = f"read from {text!r}; in each row the heaviest cell is framed, with its weight in percent"
-    found += f"; unknown to the model: {' '.join(missing)}" if missing else ""
-    if explanation.attention is None:
-        found = f"read from {text!r}; this model has no attention"
+    read = f"read from {text!r}"
+    read += f"; unknown to the model: {', '.join(map(repr, missing))}" if missing else ""
+    found = FRAMED if explanation.attention is not None else "this model has no attention"
     return {
-        "title": title(heading(explanation, index), found),
+        "title": title(heading(explanation, index), read, found),
         "description": describe_matrix(explanation, index),
         **matrix_view(explanation, index, str(index)),
     }

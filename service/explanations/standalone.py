@@ -1,8 +1,9 @@
 """A chart as a web page that needs nothing but itself: opened from a disk and without a network, it draws."""
 
-import re
 from html import escape
 from typing import Any
+
+import orjson
 
 # Wide as the window: what stands beside the panels, axes and names, keeps its size.
 PAGE = """<!doctype html>
@@ -12,12 +13,18 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ margin: 0; background: {background}; font-family: sans-serif }}
+body {{ margin: 0; background: {background}; color: {ink}; font-family: sans-serif }}
+h1 {{ margin: 12px 12px 2px; font-size: 15px }}
+p {{ margin: 0 12px; font-size: 12px }}
 #chart {{ display: block; margin: 0; overflow-x: auto }}
 </style>
 </head>
 <body>
-<main><figure id="chart" role="img" tabindex="0" aria-label="{description}"></figure></main>
+<main>
+<h1>{title}</h1>
+{found}
+<figure id="chart" role="img" tabindex="0" aria-label="{description}"></figure>
+</main>
 <script>{bundle}</script>
 <script>
 const chart = document.getElementById("chart"), description = chart.getAttribute("aria-label");
@@ -40,25 +47,24 @@ vegaEmbed(chart, {chart}, {{ renderer: "svg", ast: true, actions: false }}).then
 """
 
 
-def standalone(chart: dict[str, Any], definition: bytes, bundle: bytes) -> bytes:
-    """The page.
+def standalone(chart: dict[str, Any], bundle: bytes) -> bytes:
+    """The page. The chart's title is text of the page's own, which fits into any width.
 
     Args:
         chart: a Vega-Lite definition.
-        definition: the same as JSON.
         bundle: the JavaScript that draws it, see `Renderer.bundle`.
     """
-    usermeta = chart["usermeta"]
+    usermeta, title, config = chart["usermeta"], chart["title"], chart["config"]
+    definition = orjson.dumps({**chart, "title": None}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     page = PAGE.format(
-        title=escape(" ".join(chart["title"]["text"])),
+        title=escape(" ".join(title["text"])),
+        found="\n".join(f"<p>{escape(line)}</p>" for line in title["subtitle"]),
         description=escape(chart["description"]),
-        background=chart["config"]["background"],
+        background=config["background"],
+        ink=config["title"]["color"],
         least=usermeta["least"],
         most=usermeta["most"],
-        chart="{chart}",
-        bundle="{bundle}",
+        chart=definition.replace("<", r"\u003c"),  # a "</script>" in a text of the user's would end the script
+        bundle=bundle.decode().replace("</script", r"<\/script"),
     )
-    # A "</script>" in a text of the user's would end the script.
-    head, middle, tail = re.split(r"\{bundle\}|\{chart\}", page)
-    script = bundle.replace(b"</script", b"<\\/script")
-    return b"".join([head.encode(), script, middle.encode(), definition.replace(b"<", b"\\u003c"), tail.encode()])
+    return page.encode()

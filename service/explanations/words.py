@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from service.explanations.record import Explanation
 
-LINE = 50  # characters of a subtitle's line: what a phone has room for
+LINE = 96  # characters of a line beneath the title, and of a title, which is larger
+TITLE = 72
 SHOWN = 6  # numbers of a prediction that has many
 
 
@@ -50,14 +51,14 @@ def features(names: Sequence[str]) -> str:
     )
 
 
-def lines(text: str) -> list[str]:
-    """The text in lines that a phone has room for."""
-    return textwrap.wrap(text, LINE, break_long_words=True) or [""]
+def lines(text: str, width: int = LINE) -> list[str]:
+    """The text in lines of so many characters."""
+    return textwrap.wrap(text, width) or [""]
 
 
 def title(text: str, *found: str) -> dict[str, list[str]]:
     """The title of a chart and, beneath it, what is to be seen; each begins a line."""
-    return {"text": textwrap.wrap(text, LINE - 8), "subtitle": [line for one in found for line in lines(one)]}
+    return {"text": lines(text, TITLE), "subtitle": [line for one in found for line in lines(one)]}
 
 
 def describe_values(explanation: Explanation, index: int, top: Sequence[tuple[int, str]], what: str) -> str:

@@ -88,5 +88,5 @@ async def _write(renderer: Renderer, chart: Chart, definition: bytes, format: Fo
     if format == "vl.json":
         return definition
     if format == "html":
-        return standalone(chart, definition, await renderer.bundle())
+        return standalone(chart, await renderer.bundle())
     return await renderer.draw(tag, format, definition)

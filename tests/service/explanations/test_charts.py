@@ -5,6 +5,10 @@ import pytest
 
 from service.explanations.charts import explanation_chart, faithfulness_chart, occlusion_chart, svg
 from service.explanations.faithfulness import EFFECT
+from service.explanations.profiles import summary_chart
+from service.explanations.summary import summarize
+from service.explanations.words import change, percent
+from service.ragged import Ragged
 from tests.service.explanations.builders import explanation
 
 
@@ -54,8 +58,7 @@ def test_regression_shows_the_value():
 def test_what_leaving_out_each_step_changes_is_drawn_in_place_of_the_weights():
     changes = np.array([0.0, 0.25, 0.5, 0.1, 0.0])
     picture = svg(occlusion_chart(explanation(), 0, changes))
-    assert ">changes most without step 2 (0.50), 1 (0.25), 3<" in picture
-    assert ">(0.10)<" in picture
+    assert "changes most without step 2 (0.50), 1 (0.25), 3 (0.10)" in picture
     assert ">change without<" in picture
     assert ">weight<" not in picture
 
@@ -73,3 +76,97 @@ def test_what_is_next_to_no_change_does_not_look_like_one():
     chart = occlusion_chart(explanation(), 0, np.full(5, 1e-5))
     bars = chart["vconcat"][-1]["layer"][0]
     assert bars["encoding"]["y"]["scale"]["domain"] == [0, EFFECT]
+
+
+def values(chart, name):
+    """The data of this name."""
+    found = [
+        part["data"]["values"] for panel in chart["vconcat"] for part in (panel, *panel["layer"]) if "data" in part
+    ]
+    names = [
+        part["data"].get("name") for panel in chart["vconcat"] for part in (panel, *panel["layer"]) if "data" in part
+    ]
+    return found[names.index(name)]
+
+
+def test_few_features_differ_in_their_dashes_and_are_named_at_their_ends():
+    picture = svg(explanation_chart(explanation(features=4), 0))
+    assert {dashes for dashes in ("6,3", "2,2", "9,3,2,3") if f'stroke-dasharray="{dashes}"' in picture} == {
+        "6,3",
+        "2,2",
+        "9,3,2,3",
+    }
+    assert all(f">x{feature}</text>" in picture for feature in range(4))
+
+
+def test_each_of_many_features_has_a_panel_of_its_own():
+    chart = explanation_chart(explanation(features=30), 0)
+    assert len(chart["vconcat"]) == 24 + 2
+    assert "the first 24 of 30 features are drawn" in " ".join(chart["title"]["subtitle"])
+    picture = svg(chart)
+    assert ">x23</text>" in picture
+    assert ">x24</text>" not in picture
+
+
+def test_of_a_long_sequence_neighbours_are_drawn_together_and_no_peak_is_lost():
+    sequence, weights = np.zeros((5000, 1), np.float32), np.full(5000, 1e-5, np.float32)
+    sequence[3333], weights[4444] = 9, 0.95
+    chart = explanation_chart(
+        explanation(steps=(5000,), features=1, sequences=Ragged.of([sequence]), attention=[weights]), 0
+    )
+    lines, bars = values(chart, "values"), values(chart, "weights")
+    assert len(lines) < 2000
+    assert len(bars) < 1000
+    assert [point["step"] for point in lines if point["value"] == 9] == [3333]
+    [best] = [bar for bar in bars if bar["size"] > 0.5]
+    assert best["top"]
+    assert best["step"] - 1 < 4444 < best["end"] + 1  # there are gaps between bars
+    assert "of 7 neighbouring steps the largest is drawn" in " ".join(chart["title"]["subtitle"])
+
+
+def test_values_that_never_change_are_a_line_in_the_middle():
+    sequence = np.full((9, 3), 7, np.float32)
+    [lines, *_] = explanation_chart(explanation(features=3, sequences=Ragged.of([sequence])), 0)["vconcat"]
+    [low, high] = lines["layer"][1]["encoding"]["y"]["scale"]["domain"]
+    assert low < 7 < high
+    places = [name["value"] for name in lines["layer"][3]["data"]["values"]]
+    assert len(set(places)) == 3  # the names are not on top of each other
+
+
+def test_top_steps_next_to_each_other_are_named_once_in_the_picture_and_all_in_its_words():
+    weights = np.zeros(100, np.float32)
+    weights[[40, 41, 90]] = 0.5, 0.3, 0.2
+    chart = explanation_chart(explanation(steps=(100,), features=1, attention=[weights]), 0)
+    picture = svg(chart)
+    assert (">50%<" in picture, ">30%<" in picture, ">20%<" in picture) == (True, False, True)
+    assert all(f"step {step} (" in chart["description"] for step in (40, 41, 90))
+
+
+def test_the_profile_of_many_explanations():
+    weights = Ragged.of([np.array(w, np.float32) for w in ([0.8, 0.1, 0.1], [0.6, 0.2, 0.2], [0.1, 0.9], [0.7, 0.3])])
+    chart = summary_chart({"model": "m", "version": 2, "label": None, **summarize(weights)})
+    assert chart["title"]["text"] == ["Weights of m, version 2 in 4 sequences"]
+    assert [row["median"] for row in values(chart, "profile")] == pytest.approx([0.65, 0.25, 0.15])
+    assert [row["mean"] for row in values(chart, "profile")] == pytest.approx([0.55, 0.375, 0.15])
+    assert [bar["size"] for bar in values(chart, "heaviest")] == pytest.approx([0.75, 0.25, 0])
+    assert [bar["size"] for bar in values(chart, "counts")] == [4, 4, 2]
+    picture = svg(chart)
+    assert "most often heaviest: step 0 (75%), 1 (25%)" in picture
+    assert "On average most weight lies on step 0 (55%)" in picture
+
+
+def test_the_profile_of_none():
+    chart = summary_chart({"model": None, "version": None, "label": None, **summarize(None)})
+    assert "Weights of all models in 0 sequences" in svg(chart)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0%"), (0.974, "97%"), (0.012, "1%"), (0.00123, "0.12%"), (1e-7, "<0.001%"), (1, "100%")]
+)
+def test_small_weights_keep_two_digits(share, text):
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0.00"), (0.304, "0.30"), (0.0021, "0.0021"), (1234.0, "1.2e+03")])
+def test_small_and_large_changes_keep_two_digits(size, text):
+    assert change(size) == text
