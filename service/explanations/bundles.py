@@ -109,10 +109,10 @@ class Bundle(Head, frozen=True, array_like=True):
             task=self.task,
             features=self.features,
             classes=self.classes,
-            sequences=self.sequences and self.sequences.cut(rows.start, rows.stop),
+            sequences=_cut(self.sequences, rows),
             predictions=self.predictions[rows],
             labels=self.labels and self.labels[rows],
-            attention=self.attention and self.attention.cut(rows.start, rows.stop),
+            attention=_cut(self.attention, rows),
             texts=self.texts and self.texts[rows],
             answers=self.answers and self.answers[rows],
             unknown=self.unknown and self.unknown[rows],
@@ -143,6 +143,11 @@ def span(id: bytes) -> tuple[bytes, bytes]:
 def _join(parts: list[Ragged | None]) -> Ragged | None:
     """All of them; None where there is none, which is so of all or of none."""
     return None if parts[0] is None else Ragged.join([part for part in parts if part is not None])
+
+
+def _cut(part: Ragged | None, rows: slice) -> Ragged | None:
+    """What most records hold, all of it, is there already."""
+    return part if part is None or len(part) == rows.stop - rows.start else part.cut(rows.start, rows.stop)
 
 
 def _chain(parts: list[list[T] | None]) -> list[T] | None:

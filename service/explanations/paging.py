@@ -6,7 +6,7 @@ from dataclasses import replace
 from service.explanations.record import Explanation
 from service.explanations.store import Filter, Store
 
-FIRST, MOST = 8, 512  # explanations of a page
+FIRST, MOST = 16, 1024  # explanations of a page
 VALUES = 4_000_000  # of a page, about
 
 

@@ -169,8 +169,7 @@ class SQLiteStore:
     def _read(self, filter: Filter, limit: int) -> list[Explanation]:
         matches = self._find(self._reader.db, filter, limit)
         bundles = {sequence: _read(self._reader.db, sequence) for sequence in {match.sequence for match in matches}}
-        found = ((bundles[match.sequence], match.id) for match in matches)
-        return [kept[index] for kept, id in found if kept and (index := kept.index(id)) is not None]
+        return [one for match in matches if (one := _pick(bundles[match.sequence], match)) is not None]
 
     def _find(self, db: sqlite3.Connection, filter: Filter, limit: int) -> list[Match]:
         return catalogue.find(db, filter, self._oldest(), self._max_count, limit)
@@ -221,6 +220,14 @@ def _read(db: sqlite3.Connection, sequence: int) -> Bundle | None:
     """A bundle; None if it has gone meanwhile."""
     found = db.execute("SELECT record FROM bundles WHERE sequence = ? AND record != x''", (sequence,)).fetchone()
     return decode(found[0]) if found else None
+
+
+def _pick(bundle: Bundle | None, match: Match) -> Explanation | None:
+    """The explanation of a match in its bundle, which may have been rewritten since."""
+    if bundle is None:
+        return None
+    place = match.place if bundle.ids == match.head.ids else bundle.index(match.id)
+    return None if place is None else bundle[place]
 
 
 def _rewrite(db: sqlite3.Connection, sequence: int, rest: list[Explanation]) -> None:
