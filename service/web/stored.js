@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { html, options } from "./dom.js";
+import { drawProfile } from "./profile.js";
 import { time } from "./words.js";
 
 const PAGE = 10;
@@ -23,8 +24,20 @@ export function drawStored(host, models, fail) {
   const nothing = html("p", { class: "quiet", hidden: true });
   const more = html("button", { type: "button", hidden: true, click: () => list(more.dataset.next) }, "Show older ones");
 
+  const profile = html("div", { class: "profile-host", hidden: true });
+
+  /** The profile of one model whose steps mean the same in every sequence: none of text, and none without weights. */
+  async function summarize() {
+    const manifest = models.find((info) => info.manifest.name === model.value)?.manifest;
+    profile.hidden = true;
+    if (!manifest?.attention || manifest.vocabulary !== null) return;
+    const found = await get("/attention/summary", { model: model.value, label: label.value });
+    if (model.value === manifest.name) drawProfile(profile, found);
+  }
+
   async function list(cursor) {
     try {
+      if (cursor === null) await summarize();
       const page = await get("/attention", { model: model.value, label: label.value, limit: PAGE, cursor });
       if (cursor === null) rows.replaceChildren();
       rows.append(...page.explanations.map(row));
@@ -39,7 +52,7 @@ export function drawStored(host, models, fail) {
   }
 
   const filters = html("div", { class: "row" }, html("label", { class: "field" }, "Of model ", model), html("label", { class: "field" }, "With label ", label), labels);
-  host.replaceChildren(html("div", { class: "row spread" }, title, filters), nothing, html("div", { class: "fit" }, table), more);
+  host.replaceChildren(html("div", { class: "row spread" }, title, filters), nothing, profile, html("div", { class: "fit" }, table), more);
   list(null);
   return () => list(null);
 }

@@ -43,9 +43,9 @@ def visiting(browser: Browser, url: str, **options) -> Iterator[Page]:
     assert hosts == {"/".join(url.split("/")[:3])}
 
 
-def tallest(page: Page, lane: str) -> int:
+def tallest(page: Page, lane: str, within: str = "#chart") -> int:
     """The step of the tallest bar of a lane of the chart: weights or changes."""
-    bars = page.locator(f"#chart .{lane} rect.bar")
+    bars = page.locator(f"{within} .{lane} rect.bar")
     return bars.evaluate_all(
         "bars => Number(bars.reduce((a, b) => b.height.baseVal.value > a.height.baseVal.value ? b : a).dataset.step)"
     )

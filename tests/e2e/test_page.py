@@ -181,21 +181,30 @@ def test_text_is_answered_as_it_is_typed(visit):
         expect(page.get_by_label("Text", exact=True)).to_have_value("3 May 2016")
 
 
-def test_the_list_is_filtered_and_has_pages(visit, client):
+def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
     examples = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
     for example in [examples[0]] * 10 + [examples[1]]:
         body = {"model": "japanese-vowels", "sequences": [example["sequence"]]}
         (label,) = client.post("/predict", json=body).json()["labels"]
+
+    def kept(limit, **filters):
+        found = client.get("/attention", params={"model": "japanese-vowels", "limit": limit, **filters}).json()
+        return len(found["explanations"])
+
     with visit() as page:
         rows = page.locator("#stored tbody tr")
         page.get_by_role("combobox", name="Of model").select_option("japanese-vowels")
         expect(rows).to_have_count(10)
         expect(rows.first).to_contain_text(label)
+        profile = client.get("/attention/summary", params={"model": "japanese-vowels"}).json()
+        first = max(profile["steps"], key=lambda step: step["mean"])["step"]
+        expect(page.locator("#stored")).to_contain_text(f"over {profile['count']} sequences")
+        assert tallest(page, "profile", "#stored") == first
         page.get_by_role("button", name="Show older ones").click()
-        expect(rows).to_have_count(11)
+        expect(rows).to_have_count(kept(20))
         page.get_by_role("combobox", name="With label").fill(label)
         page.get_by_role("combobox", name="With label").press("Enter")
-        expect(rows).to_have_count(1)
+        expect(rows).to_have_count(kept(10, label=label))
         page.get_by_role("combobox", name="Of model").select_option("tecator")
         expect(page.locator("#stored")).to_contain_text("None is kept that fits.")
 

@@ -96,9 +96,9 @@ def test_a_server_that_keeps_nothing_tests_in_part(browser, tiny):
             expect(page.locator("#verdict")).to_contain_text("tested in part")
             expect(page.locator("#stored")).to_contain_text("This server keeps no explanations")
         with visiting(browser, f"{running.url}/?model=each") as page:
-            rows = page.locator("#chart .band rect:not(.ground)").evaluate_all(
-                "all => all.map(one => one.y.baseVal.value)"
-            )
+            cells = page.locator("#chart .band rect:not(.ground)")
+            expect(cells.first).to_be_visible()
+            rows = cells.evaluate_all("all => all.map(one => one.y.baseVal.value)")
             assert len(set(rows)) == 2  # a row for each feature
         with visiting(browser, f"{running.url}/?model=plain") as page:  # it carries no example
             page.get_by_label("Your own sequence").fill("1,2\n3,4\n5,6")
