@@ -1,13 +1,14 @@
 """What the routes share that read kept explanations: the store, one explanation of it, and how its failure is told."""
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Query, Request
 
 from service.errors import NotFound, Unavailable
+from service.explanations.paging import pages
 from service.explanations.record import Explanation
-from service.explanations.store import Store, StoreError
+from service.explanations.store import Filter, Store, StoreError
 
 NO_INPUTS = "this one's are not: the server is told to leave them out (--store-inputs false)"
 R = TypeVar("R")
@@ -38,6 +39,19 @@ async def ask_store(answer: Awaitable[R]) -> R:
     """
     try:
         return await answer
+    except StoreError as error:
+        raise Unavailable(str(error)) from error
+
+
+async def read_pages(store: Store, filter: Filter, limit: int) -> AsyncIterator[list[Explanation]]:
+    """See `pages`.
+
+    Raises:
+        Unavailable: the store failed.
+    """
+    try:
+        async for page in pages(store, filter, limit):
+            yield page
     except StoreError as error:
         raise Unavailable(str(error)) from error
 

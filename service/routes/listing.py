@@ -8,13 +8,12 @@ from uuid import UUID
 import anyio.to_thread
 from fastapi import APIRouter, Query
 
-from service.errors import Fault, Invalid, Unavailable
-from service.explanations.paging import pages
+from service.errors import Fault, Invalid
 from service.explanations.record import Explanation
-from service.explanations.store import Entry, Filter, Store, StoreError
+from service.explanations.store import Entry, Filter, Store
 from service.routes import problems
 from service.routes.filtering import FilterDep, Label, Model, Until, Version, in_utc
-from service.routes.finding import StoreDep, ask_store
+from service.routes.finding import StoreDep, ask_store, read_pages
 from service.schemas import Deleted, ExplanationEntry, ExplanationList
 
 router = APIRouter(tags=["attention"])
@@ -65,15 +64,12 @@ async def _search(store: Store, filter: Filter, limit: int, hash: str) -> tuple[
     """Explanations of a sequence, and how far was looked; None if to the end."""
     found: list[Entry] = []
     looked, last = 0, None
-    try:
-        async for page in pages(store, filter, LOOKED_AT):
-            for one in await anyio.to_thread.run_sync(_with, page, hash):
-                found.append(_entry(one))
-                if len(found) == limit:
-                    return found, one.id
-            looked, last = looked + len(page), page[-1].id
-    except StoreError as error:
-        raise Unavailable(str(error)) from error
+    async for page in read_pages(store, filter, LOOKED_AT):
+        for one in await anyio.to_thread.run_sync(_with, page, hash):
+            found.append(_entry(one))
+            if len(found) == limit:
+                return found, one.id
+        looked, last = looked + len(page), page[-1].id
     return found, last if looked == LOOKED_AT else None
 
 

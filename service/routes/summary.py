@@ -6,14 +6,13 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Response
 
 from service import wire
-from service.errors import Fault, Invalid, Unavailable
-from service.explanations.paging import pages
+from service.errors import Fault, Invalid
 from service.explanations.record import Explanation
-from service.explanations.store import Filter, Store, StoreError
+from service.explanations.store import Filter, Store
 from service.explanations.summary import summarize, weights_of
 from service.routes import problems
 from service.routes.filtering import FilterDep
-from service.routes.finding import StoreDep
+from service.routes.finding import StoreDep, read_pages
 from service.schemas import SummaryResponse
 
 router = APIRouter(tags=["attention"])
@@ -47,15 +46,12 @@ async def summary(store: Store, filter: Filter, limit: int) -> dict[str, Any]:
     """
     found: list[Explanation] = []
     weights = 0
-    try:
-        async for page in pages(store, filter, limit):
-            _check(found[:1] + page)
-            found += page
-            weights += sum(one.attention.values.size for one in page if one.attention is not None)
-            if weights >= WEIGHTS:
-                break
-    except StoreError as error:
-        raise Unavailable(str(error)) from error
+    async for page in read_pages(store, filter, limit):
+        _check(found[:1] + page)
+        found += page
+        weights += sum(one.attention.values.size for one in page if one.attention is not None)
+        if weights >= WEIGHTS:
+            break
     versions = {one.version for one in found}
     return {
         "model": found[0].model if found else filter.model,

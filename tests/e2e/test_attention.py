@@ -88,5 +88,8 @@ def test_texts_are_compared_but_not_averaged(client):
     refused = client.get("/attention/summary", params={"model": "dates"})
     assert refused.status_code == 422
     assert "dates, which reads text" in refused.json()["detail"]
+    refused = client.get("/attention/export.csv", params={"model": "dates"})
+    assert refused.status_code == 422
+    assert "dates, which writes text" in refused.json()["detail"]
     [first, _] = client.get(f"/attention/{id}").json()["sequences"]
     assert client.get("/attention", params={"sequence": first["hash"]}).json()["explanations"][0]["id"] == id

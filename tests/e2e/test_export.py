@@ -1,0 +1,107 @@
+"""Kept explanations as files, read back with what people read such files with."""
+
+import io
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from pyarrow import parquet
+
+from tests.service.graphs import mean_model, write_model
+from tests.serving import serving
+from tests.valkeys import valkey_server
+
+SEQUENCES = [[[1, 2], [3, 4], [5, 6]], [[0.5, 0.1], [0.1, 0.1], [0.1, 0.4]]]
+BINARY = {"task": "binary", "labels": ["no", "yes"]}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    write_model(root, "labels", attention="shared", declare=BINARY)
+    write_model(root, "each", attention="per_feature")
+    write_model(root, "each", attention="per_feature", version=2, graph=mean_model("per_feature", scale=2))
+    return root
+
+
+@pytest.fixture(scope="module")
+def valkey():
+    with valkey_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "valkey"])
+def client(request, models, tmp_path_factory):
+    url = f"sqlite:{tmp_path_factory.mktemp('store') / 'x.sqlite3'}"
+    if request.param == "valkey":
+        url = request.getfixturevalue("valkey").url
+    with serving(models=models, store=url) as running, httpx.Client(base_url=running.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def empty(client):
+    client.delete("/attention", params={"before": "2100-01-01"})
+
+
+def predict(client, *sequences, model="labels", **fields):
+    body = {"model": model, "sequences": sequences or SEQUENCES, "attention": "per_step", **fields}
+    return client.post("/predict", json=body).raise_for_status().json()
+
+
+def export(client, format, **query):
+    answer = client.get(f"/attention/export.{format}", params=query).raise_for_status()
+    assert f"-1.{format}" in answer.headers["content-disposition"]
+    return io.BytesIO(answer.content)
+
+
+def read_parquet(file):
+    return parquet.read_table(file).to_pandas()
+
+
+@pytest.mark.parametrize(("format", "read"), [("csv", pd.read_csv), ("parquet", read_parquet)])
+def test_a_row_for_each_step(client, format, read):
+    answers = [predict(client) for _ in range(20)][::-1]  # more than a page
+    frame = read(export(client, format, model="labels"))
+    assert " ".join(frame.columns) == "id created model version sequence label step x0 x1 weight"
+    assert len(frame) == 20 * 2 * 3
+    assert frame["id"].drop_duplicates().tolist() == [answer["id"] for answer in answers]
+    first = frame[frame["id"] == answers[0]["id"]]
+    assert first["sequence"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert first["step"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert first["label"].tolist() == ["yes"] * 3 + ["no"] * 3
+    assert first[["x0", "x1"]].to_numpy() == pytest.approx(np.concatenate(SEQUENCES), rel=1e-6)
+    assert first["weight"].to_numpy() == pytest.approx(np.concatenate(answers[0]["attention"]), rel=1e-5)
+    assert abs(pd.to_datetime(frame["created"], utc=True) - pd.Timestamp.now("UTC")).max() < pd.Timedelta("10min")
+    assert len(read(export(client, format, model="labels", limit=3))) == 3 * 2 * 3
+
+
+def test_arrays(client):
+    answers = [predict(client, SEQUENCES[0]), predict(client)][::-1]
+    arrays = np.load(export(client, "npz", model="labels"))
+    assert arrays["ids"].tolist() == [answers[0]["id"]] * 2 + [answers[1]["id"]]
+    assert arrays["index"].tolist() == [0, 1, 0]
+    assert arrays["lengths"].tolist() == [3, 3, 3]
+    assert arrays["labels"].tolist() == ["yes", "no", "yes"]
+    assert arrays["sequences"] == pytest.approx(np.array([*SEQUENCES, SEQUENCES[0]]))
+    assert arrays["attention"] == pytest.approx(np.array(answers[0]["attention"] + answers[1]["attention"]))
+    assert arrays["predictions"][:, 0] == pytest.approx(answers[0]["predictions"] + answers[1]["predictions"])
+
+
+def test_weights_by_feature_have_columns_of_one_version(client):
+    newest = [predict(client, model="each", version=version) for version in (2, 1)][1]
+    frame = pd.read_csv(export(client, "csv", model="each"))
+    assert frame["id"].unique().tolist() == [newest["id"]]
+    by_feature = frame[["weight x0", "weight x1"]]
+    assert frame["weight"].to_numpy() == pytest.approx(by_feature.mean(axis=1).to_numpy(), abs=1e-6)
+    assert by_feature[:3].sum().tolist() == pytest.approx([1, 1], abs=1e-5)
+    assert "each-2.csv" in client.get("/attention/export.csv?model=each&version=2").headers["content-disposition"]
+
+
+def test_what_cannot_be_exported_says_why(client):
+    missing = client.get("/attention/export.csv")
+    assert missing.json()["errors"][0]["pointer"] == "the query parameter model"
+    nothing = client.get("/attention/export.npz", params={"model": "labels", "label": "yes"})
+    assert nothing.status_code == 404
+    assert nothing.json()["detail"].endswith("received one that none does: model=labels, label=yes")

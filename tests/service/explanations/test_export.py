@@ -1,0 +1,29 @@
+"""Files of explanations of which some are kept without their inputs, or have no weights."""
+
+import io
+
+import numpy as np
+
+from service.explanations.export import npz, table
+from tests.service.explanations.builders import explanation
+
+
+def test_what_is_missing_is_null_and_the_rest_is_there():
+    whole, without = explanation(steps=(2, 3)), explanation(steps=(4,), labels=None).without_inputs()
+    rows = table([whole, without])
+    frame = rows.to_pandas()
+    assert frame["x1"].isna().tolist() == [False] * 5 + [True] * 4
+    np.testing.assert_array_equal(frame["x1"][:5], np.concatenate(list(whole.sequences))[:, 1])
+    np.testing.assert_array_equal(frame["weight"], np.concatenate([*whole.attention, *without.attention]))
+    assert rows["label"].to_pylist() == ["yes"] * 5 + [None] * 4
+    assert frame["step"].tolist() == [0, 1, 0, 1, 2, 0, 1, 2, 3]
+    plain = explanation(steps=(2,), with_attention=False)
+    assert table([plain]).to_pandas()["weight"].isna().all()
+
+
+def test_arrays_are_padded_and_say_their_lengths():
+    arrays = np.load(io.BytesIO(npz([explanation(steps=(2, 3)), explanation(steps=(1,))])))
+    assert arrays["lengths"].tolist() == [2, 3, 1]
+    assert arrays["sequences"].shape == (3, 3, 2)
+    np.testing.assert_array_equal(arrays["attention"][2], [1, 0, 0])
+    assert "sequences" not in np.load(io.BytesIO(npz([explanation().without_inputs()])))
