@@ -54,6 +54,7 @@ def fit(
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
     seeds: options.Seeds = 1,
+    first_seed: options.FirstSeed = 0,
     search: options.Search = None,
     id: options.Id = None,
     time: options.Time = None,
@@ -129,7 +130,7 @@ def fit(
         model = settings.model(chosen)
         reading = planted if data in BUILT_IN else TableOptions(**table, forecast=forecast or None)
         choose = partial(try_out, settings=how, budget=search, fixed=chosen, folder=folder) if search else None
-        run = fit_run(data, reading, model, how, list(range(seeds)), folder, choose)
+        run = fit_run(data, reading, model, how, list(range(first_seed, first_seed + seeds)), folder, choose)
     except (ValueError, OSError) as error:
         fail(error)
     losses = ", ".join(f"{loss:.4f}" for loss in run.validation_loss.values())

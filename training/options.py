@@ -160,7 +160,13 @@ Patience = Annotated[
 BatchSize = Annotated[int | None, typer.Option(help="Sequences of a step.", min=1, rich_help_panel=TRAINING)]
 LearningRate = Annotated[float | None, typer.Option(help="Of Adam.", rich_help_panel=TRAINING)]
 Seeds = Annotated[
-    int, typer.Option(help="Trainings, seeds 0, 1, ...; quality is their mean.", min=1, rich_help_panel=TRAINING)
+    int,
+    typer.Option(
+        help="Trainings, each with a seed of its own; quality is their mean.", min=1, rich_help_panel=TRAINING
+    ),
+]
+FirstSeed = Annotated[
+    int, typer.Option(help="The first seed; the others count on from it.", min=0, rich_help_panel=TRAINING)
 ]
 
 Search = Annotated[

@@ -41,8 +41,11 @@ def own_file(own_model, tmp_path):
 def test_fit_evaluate_and_export_from_folder_to_folder(command, tmp_path):
     run, models = tmp_path / "run", tmp_path / "models"
     options = ["--n", 100, "--time-steps", 6, "--features", 3, "--step", 4]
-    said = succeeded(command("fit", "planted", *options, "--units", 3, "--epochs", 2, "--seeds", 2, "--out", run))
+    said = succeeded(
+        command("fit", "planted", *options, "--units", 3, "--epochs", 2, "--seeds", 2, "--first-seed", 7, "--out", run)
+    )
     assert "seed" in said
+    assert [path.name for path in sorted(run.glob("seed-*"))] == ["seed-7", "seed-8"]
     assert str(run) in said
     written = json.loads((run / "run.json").read_text())
     assert written["data_options"] == {"n": 100, "time_steps": 6, "features": 3, "step": 4}

@@ -42,6 +42,7 @@ def fit_text(
     batch_size: Annotated[int, typer.Option(min=1, rich_help_panel=options.TRAINING)] = 64,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.", rich_help_panel=options.TRAINING)] = 0.003,
     seeds: options.Seeds = 1,
+    first_seed: options.FirstSeed = 0,
     n: Annotated[int | None, typer.Option(help="Pairs to fit on.", min=1, rich_help_panel=DATA)] = None,
     source: Annotated[
         str | None,
@@ -88,7 +89,7 @@ def fit_text(
             unknown=unknown,
         )
         reading = made if data == DATES else PairsOptions(**columns)
-        run = fit_pairs(data, reading, model, how, list(range(seeds)), folder)
+        run = fit_pairs(data, reading, model, how, list(range(first_seed, first_seed + seeds)), folder)
     except (ValueError, OSError) as error:
         fail(error)
     losses = ", ".join(f"{loss:.5f}" for loss in run.validation_loss.values())
