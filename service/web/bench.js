@@ -112,6 +112,7 @@ export class Bench {
     this.id = answer.id;
     history.replaceState(null, "", this.address());
     this.draw();
+    byId("links").querySelector("a").focus(); // the button is gone
     this.say("Kept.");
     this.kept();
   }
@@ -132,6 +133,7 @@ export class Bench {
       return this.say(`${found.verdict}: ${found.reason}`);
     });
     byId("test").disabled = false;
+    if (this.trial) byId("verdict").focus(); // the button is gone
   }
 
   async testFast() {
@@ -155,6 +157,7 @@ export class Bench {
     this.edited = this.trial = null;
     if (this.text) byId("text").value = this.sequence;
     this.draw();
+    byId(this.text ? "text" : "step").focus(); // the button cannot be pressed any more
     this.say("As given.");
   }
 

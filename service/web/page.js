@@ -15,12 +15,13 @@ let chosen = null; // one of them
 let refresh = () => {};
 const bench = new Bench(fail, () => refresh());
 
-start();
+start().finally(() => document.querySelector("main").classList.remove("pending"));
 
 async function start() {
   try {
     ({ models, broken } = await get("/models"));
   } catch (error) {
+    byId("bench").hidden = byId("stored").hidden = true;
     return fail(error);
   }
   listen();
@@ -41,13 +42,22 @@ const find = (name, version) =>
 
 async function choose(name, version = null) {
   const found = find(name, version);
-  if (!found) return fail(new Error(`expected the name of a model that is served (${models.map(({ manifest }) => manifest.name).join(", ")}), received ${name}`));
+  if (!found) return unknown(name, version);
   describe(found);
   history.replaceState(null, "", `/?model=${name}&version=${found.manifest.version}`);
   const [example] = found.manifest.examples;
   if (example) return useExample(0);
   byId("own").hidden = false;
   return byId("bench").classList.add("unanswered");
+}
+
+/** Leaves the choice to the reader. */
+function unknown(name, version) {
+  byId("model").selectedIndex = -1;
+  byId("bench").classList.add("unanswered");
+  byId("card").hidden = true;
+  const served = models.map(({ manifest }) => `${manifest.name} ${manifest.version}`).join(", ");
+  return fail(new Error(`expected a model that is served (${served}), received ${name} ${version ?? ""}`));
 }
 
 async function open(id) {
@@ -67,6 +77,7 @@ async function open(id) {
 /** Everything about a model but its answers. */
 function describe(info) {
   chosen = info;
+  byId("card").hidden = false;
   const { manifest } = info;
   byId("model").value = manifest.name;
   const versions = models.filter((other) => other.manifest.name === manifest.name);

@@ -39,6 +39,7 @@ def test_from_an_example_to_its_test_and_to_its_link(visit, server):
         page.get_by_role("button", name="Test this answer").click()
         expect(page.locator("#verdict")).to_have_text("supportedthis answer")
         expect(page.locator("#trial")).to_contain_text("Left out alone, step 19 changes the prediction most")
+        expect(page.locator("#verdict")).to_be_focused()
         assert tallest(page, "changes") == 19  # what is written on ItalyPowerDemand: seven in the evening
         assert tallest(page, "weights") == 19
         said = re.compile("24 steps of demand; most weight on step 19 .*; the prediction changes most without step 19 ")
@@ -217,4 +218,7 @@ def test_an_address_that_leads_nowhere(visit):
         assert [fault for fault in page.faults if "404" not in fault] == []
         page.faults.clear()
     with visit("/?model=nobody") as page:
-        expect(page.get_by_role("alert")).to_contain_text("expected the name of a model that is served")
+        expect(page.get_by_role("alert")).to_contain_text("expected a model that is served")
+        page.get_by_role("combobox", name="Model", exact=True).select_option("tecator")
+        expect(headline(page)).to_be_visible()
+        expect(page.get_by_role("alert")).to_be_hidden()
