@@ -16,7 +16,7 @@ from service.explanations.store import StoreError
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 8  # of the rows; PRAGMA user_version of the file
+FORMAT = 9  # of the rows; PRAGMA user_version of the file
 SCHEMA = (
     # A row holds the explanations (sequence - how many, sequence], numbered in the order in which they came. `last` is
     # the largest id, `created` the latest, `labels` are all of them.
@@ -30,10 +30,11 @@ SCHEMA = (
         head BLOB NOT NULL,
         record BLOB NOT NULL
     )""",
+    "CREATE TABLE IF NOT EXISTS notes (id BLOB, name TEXT, note BLOB, PRIMARY KEY (id, name)) WITHOUT ROWID",
     *catalogue.SCHEMA,
 )
 # Tables of this format and of earlier ones.
-TABLES = ("bundles", "explanations", "entries", *catalogue.TABLES)
+TABLES = ("bundles", "notes", "explanations", "entries", *catalogue.TABLES)
 # Pages of the write-ahead log, of 4 kB, before they are moved into the file, which takes milliseconds: not too often.
 CHECKPOINT = 4000
 

@@ -99,6 +99,15 @@ class SQLiteStore:
             count += some
         return count
 
+    async def note(self, id: str, name: str) -> bytes | None:
+        """See `Store.note`."""
+        return await self._reader.do(self._note, _key(id), name)
+
+    async def keep_note(self, id: str, name: str, note: bytes) -> None:
+        """See `Store.keep_note`."""
+        if (key := _key(id)) is not None:
+            await self._writer.do(self._keep_note, key, name, note)
+
     async def close(self) -> None:
         """See `Store.close`."""
         await self._groups.settle()
@@ -149,6 +158,7 @@ class SQLiteStore:
             ).fetchall()
             db.executemany("DELETE FROM bundles WHERE sequence = ?", ((sequence,) for sequence, _ in gone))
             db.executemany("DELETE FROM catalogue WHERE last = ?", ((last,) for _, last in gone))
+            db.execute("DELETE FROM notes WHERE id < (SELECT min(last) FROM catalogue)")
 
     def _oldest(self) -> float:
         return self._clock() - self._max_age
@@ -180,6 +190,7 @@ class SQLiteStore:
             gone: defaultdict[int, set[int]] = defaultdict(set)
             for match in self._find(db, filter, BEHIND):
                 gone[match.sequence].add(match.place)
+                db.execute("DELETE FROM notes WHERE id = ?", (match.id,))
             for sequence, places in gone.items():
                 kept = _read(db, sequence)
                 _rewrite(db, sequence, [one for index, one in enumerate(kept or []) if index not in places])
@@ -192,7 +203,17 @@ class SQLiteStore:
                 return False
             sequence, kept, _ = found
             _rewrite(db, sequence, [one for one in kept if one.id != str(UUID(bytes=id))])
+            db.execute("DELETE FROM notes WHERE id = ?", (id,))
             return True
+
+    def _note(self, id: bytes | None, name: str) -> bytes | None:
+        found = self._reader.db.execute("SELECT note FROM notes WHERE id = ? AND name = ?", (id, name)).fetchone()
+        return bytes(found[0]) if found else None
+
+    def _keep_note(self, id: bytes, name: str, note: bytes) -> None:
+        with self._writer.transaction() as db:
+            if _find(db, id) is not None:
+                db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (id, name, note))
 
 
 def _row(bundle: Bundle) -> Row:

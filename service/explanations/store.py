@@ -79,5 +79,11 @@ class Store(Protocol):
     async def delete_all(self, filter: Filter) -> int:
         """Deletes all that pass the filter; how many they were."""
 
+    async def note(self, id: str, name: str) -> bytes | None:
+        """What was noted about an explanation under this name, or None."""
+
+    async def keep_note(self, id: str, name: str, note: bytes) -> None:
+        """Notes it, for about as long as the explanation is kept; does nothing where there is none."""
+
     async def close(self) -> None:
         """Lets go of files and connections."""

@@ -3,6 +3,7 @@
 Its keys, each beneath `attention:`
 
     record:ID                     an explanation, encoded; expires by itself
+    notes:ID                      what was noted about it, by name; goes with it
     entries:MODEL/VERSION/LABEL   a sorted set of entries, which are all that a list shows of an explanation; one for
                                   each combination of filters, where those that do not filter are empty
 
@@ -56,6 +57,7 @@ end
 local function record(entry) return KEYS[1] .. 'record:' .. string.sub(entry, 1, 16) end
 local function forget(entry)
   for _, set in ipairs(sets(entry)) do redis.call('ZREM', set, entry) end
+  redis.call('UNLINK', KEYS[1] .. 'notes:' .. string.sub(entry, 1, 16))
   return redis.call('UNLINK', record(entry))
 end
 """
@@ -80,6 +82,14 @@ for _, id in ipairs(ARGV) do
   if entry then count = count + forget(entry) end
 end
 return count
+"""
+# Arguments: an id, a name, a note.
+NOTE = """
+local left = redis.call('PTTL', KEYS[1] .. 'record:' .. ARGV[1])
+if left > 0 then
+  redis.call('HSET', KEYS[1] .. 'notes:' .. ARGV[1], ARGV[2], ARGV[3])
+  redis.call('PEXPIRE', KEYS[1] .. 'notes:' .. ARGV[1], left)
+end
 """
 
 
@@ -106,6 +116,7 @@ class ValkeyStore:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
         self._client = _connect(url)
         self._keep, self._forget = self._client.register_script(KEEP), self._client.register_script(FORGET)
+        self._keep_note = self._client.register_script(NOTE)
         self._groups: Groups[Row] = Groups(self._write)
         self._recovery: asyncio.Task[None] | None = None
         self.trouble: str | None = None
@@ -173,6 +184,18 @@ class ValkeyStore:
         while entries := await self.latest(filter, MANY):
             count += await self._ask(self._forget, keys=[PREFIX], args=[UUID(entry.id).bytes for entry in entries])
         return count
+
+    async def note(self, id: str, name: str) -> bytes | None:
+        """See `Store.note`."""
+        key = _key(id)
+        ask = self._client.execute_command
+        found: bytes | None = await self._ask(ask, "HGET", PREFIX + b"notes:" + key, name) if key else None
+        return found
+
+    async def keep_note(self, id: str, name: str, note: bytes) -> None:
+        """See `Store.keep_note`."""
+        if (key := _key(id)) is not None:
+            await self._ask(self._keep_note, keys=[PREFIX], args=[key, name, note])
 
     async def close(self) -> None:
         """See `Store.close`."""

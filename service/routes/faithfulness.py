@@ -4,14 +4,16 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from service import wire
+from service import VERSION, wire
 from service.examiner import SEED, Examined
 from service.explanations.faithfulness import DRAWS, EFFECT, SHARES, UNIFORM, Drops, Measured, step_counts
 from service.explanations.measures import concentration, distance_from_uniform, top_steps
 from service.explanations.record import Explanation
 from service.routes import problems
+from service.routes.caching import FOREVER, etag, is_known
 from service.routes.examining import ExaminerDep, Held, ask
-from service.routes.finding import Id, Sequence, StoreDep, find_sequence
+from service.routes.finding import Id, Sequence, StoreDep, ask_store, find_sequence
+from service.routes.formats import Known
 from service.schemas import FaithfulnessResponse
 
 router = APIRouter(tags=["attention"])
@@ -25,17 +27,30 @@ TOP_STEPS = 3
     responses=problems(404, 422, 429, 503, 504),
 )
 async def examine_explanation(
-    id: Id, store: StoreDep, examiner: ExaminerDep, sequence: Sequence = 0, baseline: Held = None
+    id: Id,
+    store: StoreDep,
+    examiner: ExaminerDep,
+    sequence: Sequence = 0,
+    baseline: Held = None,
+    known: Known = None,
 ) -> Response:
     """Runs the model again without the steps that weigh most, with them alone, without as many at random, and without
     each step alone; and says whether the weights do better than chance.
 
-    It takes some hundred runs of the model, behind all predictions that wait, and is done once: asked again, the answer
-    is the same, from memory. Where a sequence is long (above about 900 steps), neighbours are left out together.
+    It takes some hundred runs of the model, behind all predictions that wait, and is done once: the answer is kept with
+    the explanation. Where a sequence is long (above about 900 steps), neighbours are left out together.
     """
     explanation = await find_sequence(store, id, sequence)
-    examined = await ask(examiner.examine(explanation, sequence, baseline))
-    return Response(wire.dump(_describe(explanation, sequence, examined)), media_type="application/json")
+    name = f"faithfulness {VERSION} {sequence} {baseline}"
+    content = await ask_store(store.note(id, name))
+    if content is None:
+        examined = await ask(examiner.examine(explanation, sequence, baseline))
+        content = wire.dump(_describe(explanation, sequence, examined))
+        await ask_store(store.keep_note(id, name, content))
+    headers = {"ETag": etag(content), "Cache-Control": FOREVER}
+    if is_known(headers["ETag"], known):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[str, Any]:

@@ -172,6 +172,21 @@ def test_without_inputs_what_needs_them_says_so(tmp_path, example):
     assert of_text["attention_axes"] == ["out_time", "in_time"]
 
 
+def test_what_was_tested_is_kept_with_the_explanation(models, store, tmp_path):
+    with serving(models=models, store=store) as running:
+        path = f"/attention/{predict(running.url)['id']}"
+        first = httpx.get(f"{running.url}{path}/faithfulness").raise_for_status()
+    write_model(tmp_path, "other", attention="shared")
+    with serving(models=tmp_path, store=store) as running:  # which could not test it, without the model
+        again = httpx.get(f"{running.url}{path}/faithfulness")
+        assert again.content == first.content
+        known = {"If-None-Match": first.headers["etag"]}
+        assert httpx.get(f"{running.url}{path}/faithfulness", headers=known).status_code == 304
+        assert httpx.get(f"{running.url}{path}/faithfulness", params={"baseline": "zero"}).status_code == 404
+        assert httpx.delete(f"{running.url}{path}").status_code == 204
+        assert httpx.get(f"{running.url}{path}/faithfulness").status_code == 404
+
+
 def test_a_cursor_that_is_none_is_refused(client):
     problem = client.get("/attention", params={"cursor": "nope"})
     assert problem.status_code == 422

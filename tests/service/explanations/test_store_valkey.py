@@ -61,6 +61,9 @@ def test_what_goes_leaves_nothing_behind(server):
                 *(f"entries:/{version}/l{i}" for i in (4, 5) for version in (1, "")),
             }
             for one in made:
+                await store.keep_note(one.id, "test", b"note")
+            assert len({key for key in keys(client) if key.startswith("notes:")}) == 2
+            for one in made:
                 await store.delete(one.id)
             assert keys(client) == set()
 

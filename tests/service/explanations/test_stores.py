@@ -228,6 +228,32 @@ def test_what_comes_after_the_newest_was_deleted_is_found(kept):
     assert kept.ids() == following[::-1]
 
 
+def test_notes_go_with_what_they_are_about(kept):
+    id, other = kept.put(), kept.put()
+
+    def note(id, name="test"):
+        return kept.do(kept.store.note(id, name))
+
+    def keep(id, name="test"):
+        kept.do(kept.store.keep_note(id, name, f"{name} {id}".encode()))
+
+    assert note(id) is None
+    for name in ("test", "other", "test"):
+        keep(id, name)
+    keep(other)
+    assert (note(id), note(id, "other"), note(other)) == tuple(
+        text.encode() for text in (f"test {id}", f"other {id}", f"test {other}")
+    )
+    kept.delete(id)
+    assert note(id) is note(id, "other") is None
+    assert note(other) is not None
+    kept.delete_all(model="m")
+    assert note(other) is None
+    for gone in (id, NOBODY, "nope"):
+        keep(gone)
+        assert note(gone) is None
+
+
 def test_those_kept_together_come_back_as_they_were(kept):
     """Of two models, of different lengths, one of them of texts."""
     numbers = [explanation(created=kept.clock.now, steps=steps, labels=None) for steps in ((2,), (3, 4), (5,))]
