@@ -8,6 +8,7 @@ each later one): in a thread of the server it would stop all predictions meanwhi
 """
 
 import json
+import re
 import signal
 import struct
 import sys
@@ -18,6 +19,7 @@ import vl_convert
 
 HEADER = ">?Q"
 VEGA_LITE = "6.4"
+ROLES = ' role="graphics-[a-z]+"( aria-roledescription="[a-z ]+")?'  # of parts that have no description of their own
 SNIPPET = "window.vegaEmbed = vegaEmbed"
 PIXELS = 2  # of a PNG, each way, for one of the definition: screens have as many
 
@@ -48,6 +50,7 @@ def describe(svg: str, chart: dict[str, Any]) -> str:
     if "description" not in chart:
         return svg
     told = escape(chart["description"])
+    svg = re.sub(ROLES, "", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1).replace(">", f"><desc>{told}</desc>", 1)
 
 

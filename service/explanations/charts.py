@@ -16,6 +16,7 @@ from service.explanations.matrix import FRAMED, describe_matrix, matrix_chart, m
 from service.explanations.panels import (
     LANES,
     Panel,
+    Sizes,
     bars_panel,
     changes_of,
     group,
@@ -27,7 +28,7 @@ from service.explanations.panels import (
 )
 from service.explanations.record import Explanation, steps
 from service.explanations.themes import ThemeName
-from service.explanations.words import describe_values, enumerate_steps, heading, outcome, title
+from service.explanations.words import NOTHING, describe_values, enumerate_steps, heading, outcome, title
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDTH = 640
@@ -90,7 +91,7 @@ def occlusion_chart(explanation: Explanation, index: int, changes: NDArray[np.fl
     sequence, sizes = _sequence(explanation, index), changes_of(changes, EFFECT)
     heat = heat_panel(changes[:, None], ["change"], sizes.range)
     panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes)]
-    found = "changes most without step " + enumerate_steps(sizes.told())
+    found = _changes_most(sizes)
     told = describe_values(explanation, index, sizes.told(), "The prediction changes most without")
     return _chart(explanation, index, panels, found, told)
 
@@ -108,9 +109,13 @@ def faithfulness_chart(
     heavy, changing = weights_of(weights), changes_of(changes, EFFECT)
     values = value_panels(_sequence(explanation, index), explanation.features, heavy.top)
     told = describe_values(explanation, index, heavy.told(), "Most weight lies on")
-    without = f"The prediction changes most without step {enumerate_steps(changing.told())}."
+    without = f"The prediction {_changes_most(changing)}." if changing.top else f"{NOTHING.capitalize()}."
     panels = [*values, bars_panel(heavy), bars_panel(changing)]
     return _chart(explanation, index, panels, verdict, f"{told} {without} {verdict.capitalize()}.")
+
+
+def _changes_most(sizes: Sizes) -> str:
+    return f"changes most without step {enumerate_steps(sizes.told())}" if sizes.top else NOTHING
 
 
 def _sequence(explanation: Explanation, index: int) -> FloatArray:

@@ -12,7 +12,7 @@ from service.explanations.panels import TOP, Panel, apart, bars_panel, group, ov
 from service.explanations.record import Explanation, steps
 from service.explanations.words import enumerate_steps, heading, lines, percent, title
 
-PHONE = 46  # characters of a title that a phone has room for
+PHONE = 47  # characters of a title that a phone has room for
 
 
 def comparison_chart(a: Explanation, b: Explanation, index: int) -> Chart:
@@ -64,7 +64,7 @@ def _side_title(one: Explanation, index: int, letter: str) -> dict[str, Any]:
 
 
 def _largest(difference: FloatArray) -> list[int]:
-    return [step for step, _ in top_steps(np.abs(difference), TOP)]
+    return [step for step, size in top_steps(np.abs(difference), TOP) if size > 0]
 
 
 def _signed(change: float) -> str:

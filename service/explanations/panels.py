@@ -37,6 +37,7 @@ class Sizes:
         range: of the heat, see `themes.py`.
         say: the number as text.
         least: upper end of the axis at least: what is less than nothing much is not to look like it.
+        marked: steps that are marked, of those that are more than 0.
     """
 
     name: str
@@ -48,11 +49,12 @@ class Sizes:
     say: Callable[[float], str]
     format: str
     least: float = 0.0
+    marked: int = TOP
 
     @property
     def top(self) -> list[int]:
         """The steps of largest number, largest first."""
-        return [step for step, _ in top_steps(self.values, TOP)]
+        return [step for step, size in top_steps(self.values, self.marked) if size > 0]
 
     def told(self) -> list[tuple[int, str]]:
         """The top steps with their numbers as text."""

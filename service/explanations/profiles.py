@@ -34,8 +34,9 @@ def summary_chart(summary: Mapping[str, Any]) -> Chart:
     panels = [_profile(found, often.top), bars_panel(often)]
     counts = np.array([step["count"] for step in found], np.float64)
     if counts.min() < counts.max():
-        panels.append(bars_panel(Sizes("counts", counts, "sequences", "rest", "rest", "heatmap", _whole, "~s"), 50))
-    seen = f"most often heaviest: step {enumerate_steps([(s, t) for s, t in often.told() if heaviest[s] > 0])}"
+        sequences = Sizes("counts", counts, "sequences", "rest", "rest", "heatmap", str, "~s", marked=0)
+        panels.append(bars_panel(sequences, 50))
+    seen = f"most often heaviest: step {enumerate_steps(often.told())}"
     average = enumerate_steps(weights_of(mean).told())
     told = f"{head}, by step. On average most weight lies on step {average}; {seen}."
     return stacked(title(head, seen, LEGEND), told, over_time(panels, len(found)))
@@ -45,10 +46,6 @@ def _which(summary: Mapping[str, Any]) -> str:
     texts = {"model": "{}", "version": "version {}", "label": "where it predicts {}"}
     named = [text.format(summary[field]) for field, text in texts.items() if summary.get(field) is not None]
     return ", ".join(named) or "all models"
-
-
-def _whole(count: float) -> str:
-    return f"{count:.0f}"
 
 
 def _profile(found: Sequence[Mapping[str, Any]], top: Sequence[int]) -> Panel:

@@ -29,6 +29,7 @@ p {{ margin: 0 12px; font-size: 12px }}
 <script>
 const chart = document.getElementById("chart"), description = chart.getAttribute("aria-label");
 vegaEmbed(chart, {chart}, {{ renderer: "svg", ast: true, actions: false }}).then(({{ view }}) => {{
+  chart.querySelector("svg").setAttribute("aria-hidden", "true");  // the figure is described, as a whole
   chart.setAttribute("role", "img");  // Vega has called it a document of graphics, and named it after nothing
   chart.setAttribute("aria-label", description);
   const fit = async () => {{

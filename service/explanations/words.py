@@ -7,6 +7,7 @@ from service.explanations.record import Explanation
 
 LINE = 96  # characters of a line beneath the title, and of a title, which is larger
 TITLE = 72
+NOTHING = "no step alone changes anything"
 SHOWN = 6  # numbers of a prediction that has many
 
 
@@ -18,8 +19,10 @@ def percent(share: float) -> str:
 
 
 def change(size: float) -> str:
-    """A change of a prediction: 0.30, 0.0021, 1.2e+03."""
-    return f"{size:.2f}" if size == 0 or 0.01 <= size < 1000 else f"{size:.2g}"
+    """A change of a prediction: 0.30, <0.01, 1.2e+03."""
+    if 0 < size < 0.005:
+        return "<0.01"
+    return f"{size:.2f}" if size < 1000 else f"{size:.2g}"
 
 
 def heading(explanation: Explanation, index: int) -> str:
@@ -74,4 +77,5 @@ def describe_values(explanation: Explanation, index: int, top: Sequence[tuple[in
         values = [f"{name} {value:.3g}" for name, value in zip(names, sequence[step], strict=True)]
         found.append(f"step {step} ({text}; {', '.join(values)})")
     seen = f"{len(sequence)} steps of {features(names)}"
-    return f"{heading(explanation, index)}, from {seen}. {what} {', '.join(found)}."
+    said = f"{what} {', '.join(found)}." if found else f"{NOTHING.capitalize()}."
+    return f"{heading(explanation, index)}, from {seen}. {said}"

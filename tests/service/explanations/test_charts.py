@@ -155,6 +155,12 @@ def test_the_profile_of_many_explanations():
     assert "On average most weight lies on step 0 (55%)" in picture
 
 
+def test_of_steps_that_change_nothing_none_is_marked():
+    chart = occlusion_chart(explanation(), 0, np.zeros(5))
+    assert chart["title"]["subtitle"] == ["no step alone changes anything"]
+    assert not any(bar["top"] for bar in values(chart, "changes"))
+
+
 def test_the_profile_of_none():
     chart = summary_chart({"model": None, "version": None, "label": None, **summarize(None)})
     assert "Weights of all models in 0 sequences" in svg(chart)
@@ -167,6 +173,8 @@ def test_small_weights_keep_two_digits(share, text):
     assert percent(share) == text
 
 
-@pytest.mark.parametrize(("size", "text"), [(0, "0.00"), (0.304, "0.30"), (0.0021, "0.0021"), (1234.0, "1.2e+03")])
-def test_small_and_large_changes_keep_two_digits(size, text):
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0.00"), (0.304, "0.30"), (0.0021, "<0.01"), (0.0061, "0.01"), (1234.0, "1.2e+03")]
+)
+def test_changes_in_a_word(size, text):
     assert change(size) == text
