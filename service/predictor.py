@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import uuid_utils
 
 from service import fast, inference, reading, wire
@@ -151,6 +152,16 @@ class Predictor:
         except HttpError as error:
             self._refused(model.manifest, error)
             raise
+
+    async def model(self, fields: PredictRequest) -> Model:
+        """The model of a request, loaded, and able to do what the fields ask for.
+
+        Raises:
+            HttpError: there is none, it cannot, or it cannot be loaded in time.
+        """
+        nothing = Ragged(np.empty((0, 1), np.float32), np.empty(0, np.int32))
+        read = partial(self.admit, fields, lambda model: Prediction(model, fields, nothing))
+        return (await self._read_when_loaded(read, large=False)).model
 
     async def _read_when_loaded(self, read: Callable[[], Prediction], large: bool) -> Prediction:
         """Reads a request, once its model is loaded."""

@@ -9,14 +9,19 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from service import reading
 from service.errors import UnsupportedMediaType
 from service.fast import LARGE
+from service.lines import LineResponse
 from service.npy.requests import JSON, NPY, NPZ, answer_as, wanted
 from service.npy.requests import read as read_arrays
 from service.predictor import Prediction, Predictor
 from service.routes import problems
 from service.routes.bodies import read_body, unless_gone
+from service.routes.streams import NDJSON, stream
 from service.schemas import PredictRequest, PredictResponse
 
 router = APIRouter(tags=["predict"])
+LINES = {"schema": LineResponse.model_json_schema(ref_template="#/components/schemas/{model}")}
+LINES["schema"].pop("$defs")
+TEXT = {"schema": {"type": "string"}, "example": '[[0.1, 0.2], ...]\n{"id": 7, "sequence": [[0.3, 0.4], ...]}\n'}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -42,13 +47,16 @@ def _query() -> list[dict[str, Any]]:
     summary="Predict, with the attention weight of every step",
     response_model=PredictResponse,
     response_model_exclude_none=False,
-    responses={200: {"content": {NPZ: BYTES, NPY: BYTES}}, **problems(400, 404, 413, 415, 422, 429, 503, 504)},
+    responses={
+        200: {"content": {NPZ: BYTES, NPY: BYTES, NDJSON: LINES}},
+        **problems(400, 404, 413, 415, 422, 429, 503, 504),
+    },
     # The body is read by hand, so that wire.py can say exactly what is wrong with it; here it is documented.
     openapi_extra={
         "parameters": _query(),
         "requestBody": {
             "required": True,
-            "content": {JSON: {"schema": PredictRequest.model_json_schema()}, NPY: BYTES, NPZ: BYTES},
+            "content": {JSON: {"schema": PredictRequest.model_json_schema()}, NPY: BYTES, NPZ: BYTES, NDJSON: TEXT},
         },
     },
 )
@@ -67,8 +75,15 @@ async def predict(
     one feature; as `application/x-npz` that array as `sequences` and, where they differ, their steps as `lengths`. All
     else is in the query then. With one of these as `Accept` the answer is `prediction`, `attention` (0 on padding),
     `lengths` and `id` as `.npz`, or `prediction` alone as `.npy`.
+
+    So do streams of any length: as `application/x-ndjson` a sequence a line, or an object with `sequence` and `id`, and
+    all else in the query. Each line is answered in a line, in order, while others still come; what is wrong with one
+    is answered there. They run when nothing else waits, and nothing is kept. Read while you write: what is not read
+    stops the reading of what you write.
     """
     media_type, answer_type = _media_type(request), wanted(accept)
+    if media_type == NDJSON:
+        return await stream(request, predictor)
     predictor.check()
     body = await read_body(request)
     read: Callable[[], Prediction]
@@ -86,11 +101,11 @@ def _read_json(predictor: Predictor, body: bytes, answer_type: str) -> Predictio
 
 
 def _media_type(request: Request) -> str:
-    """`JSON`, `NPY` or `NPZ`."""
+    """`JSON`, `NPY`, `NPZ` or `NDJSON`."""
     received = request.headers.get("content-type", JSON)  # a missing one is forgiven
     media_type = received.partition(";")[0].strip().lower()
     if media_type.endswith("+json"):
         return JSON
-    if media_type not in (JSON, NPY, NPZ):
-        raise UnsupportedMediaType(f"expected Content-Type: {JSON}, {NPY} or {NPZ}, received {received}")
+    if media_type not in (JSON, NPY, NPZ, NDJSON):
+        raise UnsupportedMediaType(f"expected Content-Type: {JSON}, {NPY}, {NPZ} or {NDJSON}, received {received}")
     return media_type

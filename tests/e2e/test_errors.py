@@ -87,7 +87,7 @@ def test_another_media_type_is_415(client):
     check(
         response,
         415,
-        "expected Content-Type: application/json, application/x-npy or application/x-npz, received text/csv",
+        "application/x-npz or application/x-ndjson, received text/csv",
     )
 
 
