@@ -6,10 +6,8 @@ import { heaviest, percent } from "./words.js";
 
 const HEIGHT = 96, LEFT = 46, RIGHT = 14, TOP = 16, AXIS = 20; // pixels
 
-/** Fills a host with what GET /attention/summary found; hides it where there is nothing to draw. */
+/** Fills a host with what GET /attention/summary found of one sequence or more. */
 export function drawProfile(host, { count, explanations, steps, top }) {
-  host.hidden = count === 0 || steps.length === 0;
-  if (host.hidden) return;
   const often = top.slice(0, 3).map(({ share, step }) => `step ${step} (${percent(share, 0)})`).join(", ");
   host.replaceChildren(
     html("p", { class: "quiet" }, `Mean weight of each step over ${count} sequence${count > 1 ? "s" : ""} of the latest ${explanations} explanations; lines from the 5 % to the 95 % quantile. Most often the heaviest: ${often}.`),

@@ -1,4 +1,4 @@
-// The explanations that are kept: listed, filtered, page by page.
+// The explanations that are kept: listed, filtered, page by page; of one model, with its mean weights and as files.
 
 import { get } from "./api.js";
 import { html, options } from "./dom.js";
@@ -7,43 +7,31 @@ import { time } from "./words.js";
 
 const PAGE = 10;
 
-/** Fills the section, and keeps it: `refresh()` lists again. fail(error) shows what went wrong. */
+/** Fills the section, and returns what lists again. fail(error) shows what went wrong. */
 export function drawStored(host, models, fail) {
   const title = html("h2", { id: "stored-title" }, "Stored explanations");
   if (document.documentElement.dataset.store === "none") {
     host.replaceChildren(title, html("p", { class: "quiet" }, "This server keeps no explanations (it was started with ", html("code", {}, "--store none"), "). Predictions and their weights are shown here all the same, but there is nothing to list, to link to or to test in full."));
     return () => {};
   }
-  const model = html("select", { change: () => list(null) });
-  options(model, [["", "all"], ...[...new Set(models.map((info) => info.manifest.name))].map((name) => [name, name])]);
-  const label = html("input", { type: "search", list: "labels", autocomplete: "off", change: () => list(null) });
-  const labels = html("datalist", { id: "labels" }, [...new Set(models.flatMap((info) => info.manifest.labels))].map((name) => html("option", { value: name })));
+  const { filter, filters } = makeFilters(models, () => list(null));
+  const { overview, summarize } = makeOverview(models);
   const rows = html("tbody");
-  const table = html("table", { class: "list" }, html("caption", { class: "unseen" }, "Stored explanations, newest first"),
-    html("thead", {}, html("tr", {}, ["When", "Model", "Labels", "Sequences"].map((name) => html("th", { scope: "col" }, name)))), rows);
+  const heads = ["When", "Model", "Labels", "Sequences"].map((name) => html("th", { scope: "col" }, name));
+  const table = html("table", { class: "list", hidden: true }, html("caption", { class: "unseen" }, "Stored explanations, newest first"), html("thead", {}, html("tr", {}, heads)), rows);
   const nothing = html("p", { class: "quiet", hidden: true });
   const more = html("button", { type: "button", hidden: true, click: () => list(more.dataset.next) }, "Show older ones");
 
-  const profile = html("div", { class: "profile-host", hidden: true });
-
-  /** The profile of one model whose steps mean the same in every sequence: none of text, and none without weights. */
-  async function summarize() {
-    const manifest = models.find((info) => info.manifest.name === model.value)?.manifest;
-    profile.hidden = true;
-    if (!manifest?.attention || manifest.vocabulary !== null) return;
-    const found = await get("/attention/summary", { model: model.value, label: label.value });
-    if (model.value === manifest.name) drawProfile(profile, found);
-  }
-
   async function list(cursor) {
     try {
-      if (cursor === null) await summarize();
-      const page = await get("/attention", { model: model.value, label: label.value, limit: PAGE, cursor });
+      const asked = filter();
+      if (cursor === null) await summarize(asked);
+      const page = await get("/attention", { ...asked, limit: PAGE, cursor });
       if (cursor === null) rows.replaceChildren();
       rows.append(...page.explanations.map(row));
       table.hidden = rows.childElementCount === 0;
       nothing.hidden = !table.hidden;
-      nothing.textContent = model.value || label.value ? "None is kept that fits." : "None yet. “Keep and link” puts one here, and so does every POST /predict.";
+      nothing.textContent = asked.model || asked.label ? "None is kept that fits." : "None yet. “Keep and link” puts one here, and so does every POST /predict.";
       more.dataset.next = page.next ?? "";
       more.hidden = page.next === null;
     } catch (error) {
@@ -51,10 +39,41 @@ export function drawStored(host, models, fail) {
     }
   }
 
-  const filters = html("div", { class: "row" }, html("label", { class: "field" }, "Of model ", model), html("label", { class: "field" }, "With label ", label), labels);
-  host.replaceChildren(html("div", { class: "row spread" }, title, filters), nothing, profile, html("div", { class: "fit" }, table), more);
+  host.replaceChildren(html("div", { class: "row spread" }, title, filters), nothing, overview, html("div", { class: "fit" }, table), more);
   list(null);
   return () => list(null);
+}
+
+function makeFilters(models, changed) {
+  const names = [...new Set(models.map((info) => info.manifest.name))];
+  const model = html("select", { change: changed });
+  options(model, [["", "all"], ...names.map((name) => [name, name])]);
+  const label = html("input", { type: "search", list: "labels", autocomplete: "off", change: changed });
+  const known = [...new Set(models.flatMap((info) => info.manifest.labels))];
+  const labels = html("datalist", { id: "labels" }, known.map((name) => html("option", { value: name })));
+  const filters = html("div", { class: "row" }, html("label", { class: "field" }, "Of model ", model), html("label", { class: "field" }, "With label ", label), labels);
+  return { filters, filter: () => ({ model: model.value, label: label.value }) };
+}
+
+/** The mean weights of one model whose steps mean the same in every sequence, and its explanations as files. */
+function makeOverview(models) {
+  const profile = html("div");
+  const files = ["csv", "parquet", "npz"].map((format) => [format, html("a", { download: true }, format.toUpperCase())]);
+  const overview = html("div", { id: "overview", hidden: true }, profile, html("p", { class: "quiet row" }, "As files:", files.map(([, link]) => link)));
+
+  async function summarize(asked) {
+    const manifest = models.find((info) => info.manifest.name === asked.model)?.manifest;
+    overview.hidden = true;
+    if (!manifest?.attention || manifest.vocabulary !== null) return;
+    const found = await get("/attention/summary", asked);
+    overview.hidden = found.count === 0;
+    if (overview.hidden) return;
+    drawProfile(profile, found);
+    const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+    for (const [format, link] of files) link.href = `/attention/export.${format}?${query}`;
+  }
+
+  return { overview, summarize };
 }
 
 const row = ({ created, id, labels, model, sequences, url, version }) =>

@@ -201,6 +201,9 @@ def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
         first = max(profile["steps"], key=lambda step: step["mean"])["step"]
         expect(page.locator("#stored")).to_contain_text(f"over {profile['count']} sequences")
         assert tallest(page, "profile", "#stored") == first
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV").click()
+        assert download.value.path().read_text().startswith('"id","created","model","version",')
         page.get_by_role("button", name="Show older ones").click()
         expect(rows).to_have_count(kept(20))
         page.get_by_role("combobox", name="With label").fill(label)
