@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.arrays import FloatArray
 from service.explanations import themes
 from service.explanations.faithfulness import EFFECT
+from service.explanations.lines import overview_panel, value_panels
 from service.explanations.matrix import FRAMED, describe_matrix, matrix_chart, matrix_view, texts_of
 from service.explanations.panels import (
     LANES,
@@ -22,8 +23,6 @@ from service.explanations.panels import (
     group,
     heat_panel,
     over_time,
-    overview_panel,
-    value_panels,
     weights_of,
 )
 from service.explanations.record import Explanation, steps

@@ -6,9 +6,10 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.explanations.charts import NO_ATTENTION, Chart, stacked
+from service.explanations.lines import overview_panel
 from service.explanations.matrix import FRAMED, describe_matrix, matrix_view
 from service.explanations.measures import top_steps
-from service.explanations.panels import TOP, Panel, apart, bars_panel, group, over_time, overview_panel, weights_of
+from service.explanations.panels import TOP, Panel, apart, bars_panel, group, over_time, weights_of
 from service.explanations.record import Explanation, steps
 from service.explanations.words import enumerate_steps, heading, lines, percent, title
 

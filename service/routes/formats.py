@@ -12,7 +12,7 @@ import anyio.to_thread
 from fastapi import Depends, Header, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from service import wire
+from service import VERSION, wire
 from service.explanations import charts, themes
 from service.explanations.charts import Chart
 from service.explanations.standalone import standalone
@@ -63,7 +63,7 @@ async def answer(
     renderer: Renderer,
     draw: Callable[[], Chart],
     format: Format,
-    theme: Literal["light", "dark"],
+    theme: themes.ThemeName,
     known: str | None,
     keep: str,
 ) -> Response:
@@ -75,7 +75,7 @@ async def answer(
     """
     chart = await anyio.to_thread.run_sync(lambda: charts.themed(draw(), theme))
     definition = wire.dump(chart)
-    tag = etag(format.encode(), definition)
+    tag = etag(VERSION.encode(), format.encode(), definition)
     headers = {"ETag": tag, "Cache-Control": keep, "Vary": "Accept"}
     if is_known(tag, known):
         return Response(status_code=304, headers=headers)
