@@ -299,7 +299,7 @@ class CompareRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str | None = Field(default=None, description="default: that of the explanation")
-    version: int | None = Field(default=None, description="default: the version that answers now")
+    version: int | None = Field(default=None, ge=1, le=2**31, description="default: the version that answers now")
 
 
 class ComparedAnswer(BaseModel):

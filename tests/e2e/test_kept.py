@@ -168,7 +168,8 @@ def test_another_version_and_another_model_predict_the_same_sequences_again(clie
     of_labels = client.post(path, json={"model": "labels"}).json()
     assert of_labels["sequences"][0]["b"]["label"] == "yes"
     assert client.post(path, json={"model": "nobody"}).status_code == 404
-    assert client.post(path, json={"mdoel": "labels"}).status_code == 422
+    for wrong in ({"mdoel": "labels"}, {"version": 10**20}, {"version": "1"}, []):
+        assert client.post(path, json=wrong).status_code == 422
     assert ids(client) == [a["id"]]  # nothing more is kept
 
 
