@@ -37,7 +37,7 @@ register_url_convertor("file", FileSuffix())
 
 
 def read_filter(
-    model: Annotated[str, Query(description="of this model")],
+    model: Annotated[str, Query(min_length=1, description="of this model")],
     version: Version = None,
     label: Label = None,
     since: Since = None,

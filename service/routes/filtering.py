@@ -7,9 +7,9 @@ from fastapi import Depends, Query
 
 from service.explanations.store import Filter
 
-Model = Annotated[str | None, Query(description="only of this model")]
+Model = Annotated[str | None, Query(min_length=1, description="only of this model")]
 Version = Annotated[int | None, Query(ge=1, description="only of this version", le=2**31)]
-Label = Annotated[str | None, Query(description="only where some sequence was given this label")]
+Label = Annotated[str | None, Query(min_length=1, description="only where some sequence was given this label")]
 Since = Annotated[datetime | None, Query(description="only made at or after this time (UTC if it does not say)")]
 Until = Annotated[datetime | None, Query(description="only made before this time (UTC if it does not say)")]
 

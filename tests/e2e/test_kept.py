@@ -89,6 +89,8 @@ def test_what_passes_a_filter_is_deleted(client):
         "expected": "model, version, label or before",
         "received": "none of them",
     }
+    for nothing in ("model", "label", "version", "before"):  # which must not mean all
+        assert client.delete("/attention", params={nothing: ""}).status_code == 422
     assert ids(client) == [other["id"], two["id"]]
     assert ids(client, until="2020-01-01") == []
 
