@@ -25,6 +25,8 @@ NUMBERS = re.compile("[<>=|]?([fiu][1248])")  # no objects, which are pickled, n
 PLAIN, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 END, END_SIZE, LOCATOR_SIZE = b"PK\x05\x06", 22, 20  # of the directory at the end of a ZIP
 VERSION, EPOCH = 20, 0x21  # of the format that is needed to read it; and the first day of its calendar
+# What zipfile raises where a ZIP contradicts itself: ValueError for a place before its beginning, and so on.
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, ValueError)
 LARGEST_DIRECTORY = 1000  # bytes; that of a few files has about 60 for each
 
 
@@ -81,7 +83,7 @@ def read_npz(body: bytes, limit: int) -> dict[str, np.ndarray]:
                 limit -= len(data)
                 arrays[name] = read_npy(data, name)
             return arrays
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+    except DAMAGED as error:
         raise NotJson(f"expected .npz, received: {error}") from error
 
 
