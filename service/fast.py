@@ -100,7 +100,7 @@ def _read_fields(document: Any, frame: tuple[bytes, bytes]) -> PredictRequest | 
     fields = {name: document[name] for name in names if name != "sequences"}
     if len(fields) + 1 != len(names):  # a name twice: which one counts is pydantic's to say
         return None
-    request = _validate({**fields, "sequences": _PLACEHOLDER})
+    request: PredictRequest = _validate({**fields, "sequences": _PLACEHOLDER})
     if frame[0].endswith(b'"sequences":') and len(frame[0]) + len(frame[1]) < LONGEST_FRAME:
         if len(_known) >= KNOWN:
             _known.clear()
