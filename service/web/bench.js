@@ -12,7 +12,8 @@ const SAID_AFTER = 600; // ms without a change until an answer is read out
  * What is on the bench, and the only place that changes it.
  *
  * manifest: of the model; served: whether it is. sequences: as given; answers: to these. index: which is shown.
- * edited: null, or {sequence, answer, masked} of the shown one. id: under which what is shown is kept, or null.
+ * edited: null, or {sequence, answer, masked} of the shown one. id: under which what is shown is kept, or null; givenId: likewise,
+ * of what was given.
  * trial: null, or what the test found.
  */
 export class Bench {
@@ -49,7 +50,7 @@ export class Bench {
   }
 
   show(what, index = 0) {
-    Object.assign(this, what);
+    Object.assign(this, what, { givenId: what.id });
     const count = this.sequences.length;
     options(byId("sequence"), this.sequences.map((_, i) => [i, `${i + 1} of ${count}`]));
     byId("sequence-field").hidden = count === 1;
@@ -58,7 +59,8 @@ export class Bench {
 
   /** Shows another of the sequences. */
   choose(index) {
-    Object.assign(this, { index, edited: null, trial: null });
+    Object.assign(this, { index, id: this.givenId, edited: null, trial: null });
+    history.replaceState(null, "", this.address());
     byId("sequence").value = index;
     const { features } = this.manifest;
     options(byId("feature"), features.map((name, i) => [i, name]));
@@ -110,6 +112,7 @@ export class Bench {
     const answer = await post("/predict", this.request(this.manifest, sequences, true));
     if (answer.id === null) throw new Error(answer.store_error);
     this.id = answer.id;
+    if (!this.edited) this.givenId = answer.id;
     history.replaceState(null, "", this.address());
     this.draw();
     byId("links").querySelector("a").focus(); // the button is gone
@@ -155,6 +158,8 @@ export class Bench {
 
   reset() {
     this.edited = this.trial = null;
+    this.id = this.givenId;
+    history.replaceState(null, "", this.address());
     if (this.text) byId("text").value = this.sequence;
     this.draw();
     byId(this.text ? "text" : "step").focus(); // the button cannot be pressed any more

@@ -79,6 +79,10 @@ def test_a_dragged_point_and_a_masked_stretch_change_the_answer(visit):
         expect(headline(page)).to_have_text("0")  # without its evidence
         expect(page.locator("#chart .point.moved")).to_have_count(3)
         expect(page.get_by_role("status")).to_contain_text("was 1 with 99")  # read out
+        page.get_by_role("button", name="Keep and link").click()
+        page.wait_for_url("**/attention/*")
+        page.get_by_role("button", name="Undo changes").click()
+        page.wait_for_url("**/?model=planted-before*")  # what is shown now is not what was kept
 
 
 def test_all_of_that_by_keyboard(visit):
@@ -131,7 +135,13 @@ def test_a_dropped_file_is_predicted_and_what_is_wrong_with_one_is_said(visit, c
         assert [fault for fault in page.faults if "422" not in fault] == []
         page.faults.clear()  # the browser logs the 422, too
         drop(page, "two.json", json.dumps([sequence, sequence]))
+        expect(page.get_by_role("combobox", name="Sequence")).to_be_visible()
+        page.get_by_role("button", name="Keep and link").click()
+        page.wait_for_url("**/attention/*")
         page.get_by_role("combobox", name="Sequence").select_option("2 of 2")
+        page.wait_for_url("**/attention/*?sequence=1")
+        page.reload()
+        expect(page.get_by_role("combobox", name="Sequence")).to_have_value("1")
         expect(page.get_by_role("alert")).to_be_hidden()
 
 
