@@ -23,7 +23,7 @@ from service.score.columns import Columns
 from service.settings import Provider
 
 BATCH = 256  # sequences of a run, where the model does not say
-MAX_VALUES = 4_000_000  # of a run: batch, time and feature multiplied
+MAX_VALUES = 500_000  # of a run: batch, time and feature multiplied; an LSTM takes some hundred times as many bytes
 NEVER_SPLIT = Cost(math.inf, 0.0, 0.0)  # a cost that was measured would make other runs, and other last digits
 NOT_COMPUTED = (
     "values that the model can compute with",
@@ -64,11 +64,13 @@ def find_folder(models: Path, name: str, version: int | None) -> Path:
 def load_model(folder: Path, provider: Provider) -> Model:
     """The model on one thread: as many runs as there are cores go on at a time.
 
+    Its runs are alike, so that it keeps their memory (`arena`).
+
     Raises:
         StartupError: it cannot be loaded.
     """
     try:
-        model = load(folder, provider, RuntimeOptions(batch=BATCH))
+        model = load(folder, provider, RuntimeOptions(batch=BATCH, arena=True))
     except ModelError as error:
         raise StartupError(f"{folder}: {error}") from error
     options = model.runtime.options
