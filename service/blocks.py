@@ -42,7 +42,11 @@ def read_block(
         raise _invalid("sequences", f"at most {max_sequences} sequences", f"{batch}")
     steps = _all_full(batch, time) if lengths is None else _check_lengths(lengths, batch, time)
     full = lengths is None or bool((steps == time).all())
-    _check_steps(steps[:1] if full else steps, manifest, max_steps)
+    low, high = manifest.lengths.min, min(manifest.lengths.max or max_steps, max_steps)
+    if not (low <= time <= high if full else low <= int(steps.min()) <= int(steps.max()) <= high):
+        first = int(((steps < low) | (steps > high)).argmax())
+        expected = f"{low}" if low == high else f"{low} to {high}"
+        raise _invalid(f"sequences/{first}", f"{expected} time steps", f"{steps[first]}")
     values = block.reshape(-1, features) if full else block[np.arange(time) < steps[:, None]]
     if values.dtype != np.float32 or not values.flags.aligned or not values.flags.c_contiguous:
         with np.errstate(over="ignore"):  # found below, with its place
@@ -105,15 +109,6 @@ def _check_lengths(lengths: np.ndarray, batch: int, time: int) -> IntArray:
         first = int(wrong.argmax())
         raise _invalid(f"lengths/{first}", f"1 to {time}, the steps of the array", f"{lengths[first]}")
     return lengths.astype(np.int32)
-
-
-def _check_steps(lengths: IntArray, manifest: Manifest, max_steps: int) -> None:
-    """Holds them to be within what the model, and the server, takes."""
-    low, high = manifest.lengths.min, min(manifest.lengths.max or max_steps, max_steps)
-    if int(lengths.min()) < low or int(lengths.max()) > high:
-        first = int(((lengths < low) | (lengths > high)).argmax())
-        expected = f"{low}" if low == high else f"{low} to {high}"
-        raise _invalid(f"sequences/{first}", f"{expected} time steps", f"{lengths[first]}")
 
 
 def _check_finite(items: Ragged, manifest: Manifest) -> None:

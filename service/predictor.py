@@ -52,9 +52,10 @@ class Prediction:
         texts: of a model that reads text.
         items: the sequences, `(time, feature)` or ids `(time,)` each.
         write: makes the body of the answer; see `wire.write_answer`.
+        labelled: whether the answer names labels, which takes as long as all else about many sequences.
     """
 
-    __slots__ = ("examining", "fields", "items", "job", "model", "texts", "write")
+    __slots__ = ("examining", "fields", "items", "job", "labelled", "model", "texts", "write")
 
     def __init__(
         self,
@@ -63,8 +64,10 @@ class Prediction:
         items: Ragged,
         texts: list[str] | None = None,
         write: Write = wire.write_answer,
+        labelled: bool = True,
     ) -> None:
         self.model, self.fields, self.items, self.texts, self.write = model, fields, items, texts, write
+        self.labelled = labelled
         self.job: Job[Key, Part, Found] | None = None
         self.examining: asyncio.Task[None] | None = None
 
@@ -329,7 +332,7 @@ def _explain(prediction: Prediction, found: Found) -> Explanation:
         classes=manifest.labels,
         sequences=prediction.items if texts is None else None,
         predictions=found.predictions,
-        labels=name_labels(found.predictions, manifest),
+        labels=name_labels(found.predictions, manifest) if prediction.labelled or prediction.fields.store else None,
         attention=found.attention,
         texts=texts,
         answers=found.answers,

@@ -64,7 +64,7 @@ def answer_as(media_type: str, prediction: Prediction, time: int | None = None) 
         for field in ("top_k", "faithfulness"):
             if (value := getattr(prediction.fields, field)) is not None:
                 raise Invalid([Fault(pointer=f"/{field}", expected=f"none in {media_type}", received=str(value))])
-        prediction.write = _writer(media_type, time or prediction.items.longest)
+        prediction.write, prediction.labelled = _writer(media_type, time or prediction.items.longest), False
     return prediction
 
 

@@ -23,6 +23,8 @@ class Answer:
         header_length: bytes of its JSON part, once it is written; None where that is all.
     """
 
+    labelled = False
+
     __slots__ = ("_id", "_time", "_wanted", "header_length")
 
     def __init__(self) -> None:
@@ -40,7 +42,7 @@ class Answer:
         Raises:
             Invalid: an output is wanted that the model has not, or twice, or in a way that we do not know.
         """
-        self._id, self._time = request.id, time
+        self._id, self._time, self._wanted = request.id, time, {}
         names = outputs(manifest)
         binary = (request.parameters or {}).get("binary_data_output") is True
         if request.outputs is None:

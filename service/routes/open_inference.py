@@ -77,6 +77,8 @@ REPOSITORY: dict[str, Any] = {"responses": errors(400, 404, 422), "openapi_extra
 class Explained(Answer):
     """The explanation of each sequence as the answer."""
 
+    labelled = True
+
     def write(
         self, explanation: Explanation, request: PredictRequest, id: str | None, store_error: str | None
     ) -> bytes:

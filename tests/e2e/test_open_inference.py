@@ -136,7 +136,7 @@ def test_an_explanation_is_kept_where_that_is_asked_for(client):
     body, headers = binary(("sequences", BLOCK), parameters={"store": True, "priority": 2, "deadline": 20})
     answer, arrays = read(client.post(INFER, content=body, headers=headers))
     kept = client.get(f"/attention/{answer['parameters']['explanation']}").raise_for_status().json()
-    assert len(kept["sequences"]) == 3
+    assert [bool(one["label"]) for one in kept["sequences"]] == [True] * 3
     np.testing.assert_allclose([one["attention"] for one in kept["sequences"]], arrays["attention"], atol=1e-6)
     np.testing.assert_allclose(kept["sequences"][1]["sequence"], BLOCK[1], atol=1e-6)
 
@@ -146,6 +146,10 @@ def test_explain_answers_what_attention_would(client):
     answer = client.post("/v2/models/planted-before/explain", json=request).raise_for_status().json()
     kept = client.get(f"/attention/{answer['parameters']['explanation']}").json()
     assert answer["explanations"] == kept["sequences"]
+    assert all(one["label"] for one in kept["sequences"])
+    quiet = client.post("/v2/models/planted-before/explain", json=request | {"parameters": {}}).json()
+    assert quiet["explanations"] == kept["sequences"]
+    assert "parameters" not in quiet
     assert (answer["id"], answer["model_name"]) == ("7", "planted-before")
 
 
