@@ -45,7 +45,7 @@ export class Bench {
       answers: explanation.sequences.map(fromStored),
       truth: null,
       id: explanation.id,
-      note: explanation.note ?? (served ? null : `Its model, ${explanation.model} ${explanation.version}, is not served any more: it can be looked at, not changed or tested.`),
+      note: missing(explanation, served),
     }, index);
   }
 
@@ -232,4 +232,11 @@ export class Bench {
     clearTimeout(this.saying);
     this.saying = setTimeout(() => this.say(text), SAID_AFTER);
   }
+}
+
+/** What cannot be done with a kept explanation, and why; null where everything can. */
+function missing({ model, sequences, version }, served) {
+  if (!served) return `Its model, ${model} ${version}, is not served any more: the answer can be looked at, but not changed or tested.`;
+  if (sequences[0].sequence !== null) return null;
+  return "Its inputs were not kept (the server was told to leave them out: --store-inputs false): the answer can be looked at, but not changed or tested.";
 }

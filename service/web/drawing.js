@@ -50,6 +50,7 @@ function belief(bench) {
     const { comprehensiveness, random_comprehensiveness: random } = bench.trial.fast;
     return { word: "tested in part", why: `Without the heaviest steps the prediction drops by ${drop(comprehensiveness)}, without random ones by ${drop(random)}. For a verdict the server has to keep explanations.` };
   }
+  if (!bench.served) return { word: "not known", why: "What its weights are worth was written in its model's card, which is gone with the model." };
   const found = ofModel(bench.manifest);
   if (!bench.text || !bench.manifest.attention) return found;
   return { ...found, why: `${found.why} A single answer in text cannot be tested yet.` };

@@ -1,6 +1,7 @@
 """The explorer page for everyone: its headers, who cannot see it, small screens, and what there may not be."""
 
 import itertools
+import shutil
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.e2e.browsing import WAIT, chromium, visiting
+from tests.scraping import wait_until
 from tests.service.graphs import write_model
 from tests.serving import serving
 
@@ -108,13 +110,24 @@ def test_a_server_that_keeps_nothing_tests_in_part(browser, tiny):
             expect(page.get_by_role("button", name="Test this answer")).to_be_hidden()
 
 
-def test_an_explanation_without_its_inputs_shows_the_weights_and_says_what_is_missing(browser, tiny, tmp_path):
-    with serving("--store-inputs", "false", models=tiny, store=f"sqlite:{tmp_path}/x") as running:
+def served(url):
+    return {info["manifest"]["name"] for info in httpx.get(f"{url}/models").json()["models"]}
+
+
+def test_an_explanation_says_what_cannot_be_done_without_its_inputs_and_without_its_model(browser, tiny, tmp_path):
+    models = shutil.copytree(tiny, tmp_path / "models")
+    with serving("--store-inputs", "false", "--watch", 0.1, models=models, store=f"sqlite:{tmp_path}/x") as running:
         body = {"model": "shared", "sequences": [[[1, 2], [3, 4], [5, 9]]]}
         id = httpx.post(f"{running.url}/predict", json=body).json()["id"]
         with visiting(browser, f"{running.url}/attention/{id}") as page:
             expect(page.locator("#headline")).to_have_text("4")
-            expect(page.locator("#hint")).to_contain_text("null where inputs are not kept")
+            expect(page.locator("#hint")).to_contain_text("Its inputs were not kept")
             expect(page.locator("#chart .weights rect.bar")).to_have_count(3)
             expect(page.locator("#chart .values")).to_have_count(0)
             expect(page.get_by_role("button", name="Test this answer")).to_be_hidden()
+            shutil.rmtree(models / "shared")
+            wait_until(lambda: "shared" not in served(running.url))
+            page.reload()
+            expect(page.locator("#headline")).to_have_text("4")
+            expect(page.locator("#hint")).to_contain_text("Its model, shared 1, is not served any more")
+            expect(page.locator("#card")).to_be_hidden()
