@@ -12,7 +12,7 @@ from service.routes.caching import ASK_AGAIN, FOREVER
 from service.routes.filtering import FilterDep
 from service.routes.finding import Sequence, StoreDep, find_sequence
 from service.routes.formats import Known, RendererDep, Suffix, ThemeName, answer, pictures
-from service.routes.summary import Limit, summary
+from service.routes.summary import NEWEST, Limit, summary
 
 router = APIRouter(tags=["pictures"])
 
@@ -61,7 +61,7 @@ async def draw_summary(
     store: StoreDep,
     renderer: RendererDep,
     filter: FilterDep,
-    limit: Limit = 1000,
+    limit: Limit = NEWEST,
     theme: ThemeName = "light",
     known: Known = None,
 ) -> Response:

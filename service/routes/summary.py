@@ -17,6 +17,7 @@ from service.schemas import SummaryResponse
 
 router = APIRouter(tags=["attention"])
 WEIGHTS = 1_000_000  # of a summary, about; it takes some 0.1 s
+NEWEST = 500  # explanations, unless it is said: more of them change little, and take longer
 Limit = Annotated[int, Query(ge=1, le=10_000, description="the newest explanations that are looked at")]
 
 
@@ -26,7 +27,7 @@ Limit = Annotated[int, Query(ge=1, le=10_000, description="the newest explanatio
     response_model=SummaryResponse,
     responses=problems(404, 422, 503),
 )
-async def summarize_explanations(store: StoreDep, filter: FilterDep, limit: Limit = 1000) -> Response:
+async def summarize_explanations(store: StoreDep, filter: FilterDep, limit: Limit = NEWEST) -> Response:
     """Mean and quantiles of the weights of each step, counted from the start of the sequence, over the newest
     explanations that pass the filter. They must be of one model; without `version`, of any of its versions.
 
