@@ -23,7 +23,7 @@ from service.score.columns import Columns
 from service.settings import Provider
 
 BATCH = 256  # sequences of a run, where the model does not say
-MAX_VALUES = 500_000  # of a run: batch, time and feature multiplied; an LSTM takes some hundred times as many bytes
+MAX_VALUES = 250_000  # of a run: batch, time and feature multiplied; an LSTM takes some hundred times as many bytes
 NEVER_SPLIT = Cost(math.inf, 0.0, 0.0)  # a cost that was measured would make other runs, and other last digits
 NOT_COMPUTED = (
     "values that the model can compute with",
