@@ -17,6 +17,12 @@ export function options(select, pairs, chosen) {
   if (chosen !== undefined) select.value = chosen;
 }
 
+/** Links to a picture of the server's in each format, light or dark as the page is. */
+export function pictures(path, sequence) {
+  const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  return ["svg", "png", "html"].map((format) => html("a", { href: `${path}.${format}?sequence=${sequence}&theme=${theme}` }, format.toUpperCase()));
+}
+
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (typeof value === "function") element.addEventListener(name, value);

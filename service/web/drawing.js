@@ -2,7 +2,7 @@
 
 import { verdict } from "./card.js";
 import { SequenceChart, nice } from "./chart.js";
-import { byId, html } from "./dom.js";
+import { byId, html, pictures } from "./dom.js";
 import { drawMatrix } from "./matrix.js";
 import { drawTrial } from "./trial.js";
 import { drop, heaviest, inWords, number, ofModel, percent } from "./words.js";
@@ -71,9 +71,7 @@ function drawTop(bench) {
 function drawLinks(bench) {
   const keep = html("button", { type: "button", click: () => bench.attempt(() => bench.keep()) }, "Keep and link");
   if (bench.id === null) return byId("links").replaceChildren(...(KEEPS && bench.changeable ? [keep] : []));
-  const at = `/attention/${bench.id}`;
-  const files = [["SVG", ".svg"], ["PNG", ".png"], ["HTML", ".html"]].map(([name, suffix]) => html("a", { href: `${at}${suffix}?sequence=${bench.index}` }, name));
-  const drawn = bench.sequences[bench.index] === null ? [] : files;
+  const drawn = bench.sequences[bench.index] === null ? [] : pictures(`/attention/${bench.id}`, bench.index);
   return byId("links").replaceChildren(html("a", { href: bench.address() }, "Link to this"), ...drawn);
 }
 

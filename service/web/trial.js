@@ -1,7 +1,7 @@
 // An answer put to the test: its verdict, its numbers, and how fast the prediction falls.
 
 import { verdict } from "./card.js";
-import { html, svg } from "./dom.js";
+import { html, pictures, svg } from "./dom.js";
 import { drop, percent } from "./words.js";
 
 const WIDTH = 340, HEIGHT = 170, LEFT = 34, RIGHT = 106, TOP = 10, BOTTOM = 34; // pixels
@@ -13,7 +13,7 @@ export function drawTrial(host, found) {
   const [first] = found.leave_one_out.top;
   host.hidden = false;
   host.replaceChildren(
-    html("h2", { id: "trial-title" }, "The test"),
+    html("div", { class: "row spread" }, html("h2", { id: "trial-title" }, "The test"), html("div", { class: "row links" }, pictures(`/attention/${found.id}/faithfulness`, found.sequence))),
     html("p", {}, verdict(found.verdict), ` ${found.reason[0].toUpperCase()}${found.reason.slice(1)}.`),
     html("div", { class: "columns" }, numbers(found), curves(found.shares)),
     html("p", { class: "quiet" }, `Left out alone, step ${first.step} changes the prediction most (${drop(first.change)}; it has ${percent(first.weight)} of the weight). `,

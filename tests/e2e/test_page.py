@@ -45,6 +45,10 @@ def test_from_an_example_to_its_test_and_to_its_link(visit, server):
         said = re.compile("24 steps of demand; most weight on step 19 .*; the prediction changes most without step 19 ")
         expect(page.locator("svg.chart")).to_have_attribute("aria-label", said)
         id = page.url.rpartition("/")[2]
+        for within, picture in (("#links", f"{id}.svg"), ("#trial", f"{id}/faithfulness.svg")):
+            url = page.locator(within).get_by_role("link", name="SVG").get_attribute("href")
+            assert url.startswith(f"/attention/{picture}")
+            assert httpx.get(server + url, timeout=30).text.startswith("<svg")
         kept = httpx.get(f"{server}/attention/{id}").json()
         assert kept["sequences"][0]["label"] == "October to March"
         page.locator(f"#stored a[href='/attention/{id}']").click()
