@@ -12,8 +12,8 @@ from service.settings import Provider
 class Scoring(BaseSettings):
     """Predict every sequence of a table: .parquet, .csv or .npz, to another of these three.
 
-    OUT has a row for each sequence of SOURCE, in its order. What is wrong with a sequence stands in OUT.errors.csv, and its
-    row of OUT is empty. A run that was stopped is taken up where it was by the same command.
+    OUT has a row for each sequence of SOURCE, in its order. What is wrong with a sequence stands in OUT.errors.csv, and
+    its row of OUT is empty. A run that was stopped is taken up where it was by the same command.
     """
 
     model_config = SettingsConfigDict(
