@@ -273,8 +273,7 @@ class Predictor:
             done(prediction.write(explanation, prediction.fields, None, None))
             return
 
-        def kept(future: asyncio.Future[None]) -> None:
-            error = future.exception()
+        def kept(error: BaseException | None) -> None:
             self._telemetry.kept(error is None)
             if error is None:
                 done(prediction.write(explanation, prediction.fields, explanation.id, None))
@@ -286,7 +285,7 @@ class Predictor:
                 done(as_http(error))
 
         to_keep = explanation if self._settings.store_inputs else explanation.without_inputs()
-        self._store.put(to_keep).add_done_callback(kept)
+        self._store.put(to_keep, kept)
 
     def _refused(self, manifest: Manifest, error: HttpError) -> None:
         self._telemetry.model(manifest.name, manifest.version).requests.add(type(error).__name__)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +21,8 @@ from service.repository import Repository
 from service.settings import Settings
 from service.sockets import listen
 from service.telemetry.shared import Shared
+
+SWITCH_S = 0.0005  # a thread that reads the store gets Python's lock after so long, not after 5 ms, at each of its rows
 
 
 def serve(settings: Settings, started: Callable[[str], None], shared: Shared | None = None) -> int:
@@ -63,6 +66,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()  # what is there at the start stays: the collector need not look through it ever again
+        sys.setswitchinterval(SWITCH_S)
         if self.started and sockets:
             self._tell_started(greeting(self._app.state.repository, sockets[0].getsockname()))
 

@@ -1,22 +1,36 @@
 """Group commit: what is put while a commit is on its way is committed together next, with one task for all of it."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Kept = Callable[[BaseException | None], None]
 
 
 class Group(Generic[T]):
     """Rows that are committed together.
 
     Attributes:
-        committed: done when they are.
+        committed: done when they are, or have failed.
+        kept: who is told.
     """
 
     def __init__(self) -> None:
         self.committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.rows: list[T] = []
+        self.kept: list[Kept] = []
+
+    def finish(self, error: BaseException | None) -> None:
+        """Tells all who wait, without a turn of the event loop for each."""
+        for kept in self.kept:
+            try:
+                kept(error)
+            except Exception:  # its neighbours have to be told, too
+                logger.exception("who waited for a commit failed")
+        self.committed.set_result(None)
 
 
 class Groups(Generic[T]):
@@ -31,14 +45,14 @@ class Groups(Generic[T]):
         self._next: Group[T] | None = None
         self._now: Group[T] | None = None
 
-    def put(self, row: T) -> asyncio.Future[None]:
-        """Adds a row to the next group; the future is done when it is committed, or has the error of the commit."""
+    def put(self, row: T, kept: Kept) -> None:
+        """Adds a row to the next group; `kept` is called later, with the error of the commit, or None."""
         if self._next is None:
             self._next = Group()
             if self._now is None:
                 asyncio.get_running_loop().call_soon(self._write)  # with all that is put in this turn of the loop
         self._next.rows.append(row)
-        return self._next.committed
+        self._next.kept.append(kept)
 
     async def settle(self) -> None:
         """Returns when all that was put is committed, or has failed."""
@@ -63,8 +77,5 @@ class Groups(Generic[T]):
                 task.add_done_callback(lambda task: self._written(group, task.exception()))
 
     def _written(self, group: Group[T], error: BaseException | None) -> None:
-        if error is None:
-            group.committed.set_result(None)
-        else:
-            group.committed.set_exception(error)
+        group.finish(error)
         self._write()

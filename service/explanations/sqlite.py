@@ -1,6 +1,5 @@
 """Explanations in one SQLite file, which survives a restart and a kill (WAL), and which other processes may read."""
 
-import asyncio
 import sqlite3
 import time
 from collections import defaultdict
@@ -15,7 +14,7 @@ from service.explanations import catalogue
 from service.explanations.bundles import Bundle, bundle, decode, span
 from service.explanations.catalogue import Match
 from service.explanations.database import Connection
-from service.explanations.groups import Groups
+from service.explanations.groups import Groups, Kept
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreError
 
@@ -68,9 +67,9 @@ class SQLiteStore:
     async def open(self) -> None:
         """See `Store.open`; the file is open."""
 
-    def put(self, explanation: Explanation) -> asyncio.Future[None]:
+    def put(self, explanation: Explanation, kept: Kept) -> None:
         """See `Store.put`."""
-        return self._groups.put(explanation)
+        self._groups.put(explanation, kept)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""

@@ -1,12 +1,12 @@
 """What the service asks of a store of explanations; `sqlite.py` and `valkey.py` are two."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from service.errors import ServiceError
+from service.explanations.groups import Kept
 from service.explanations.record import Explanation
 
 
@@ -61,8 +61,8 @@ class Store(Protocol):
     async def open(self) -> None:
         """Called once, on the event loop, before anything else. Does not wait for a store that does not answer."""
 
-    def put(self, explanation: Explanation) -> asyncio.Future[None]:
-        """Keeps it; when the future is done, `get` finds it, also after a restart."""
+    def put(self, explanation: Explanation, kept: Kept) -> None:
+        """Keeps it. `kept` is called once: with None when `get` finds it, also after a restart; or with the error."""
 
     async def get(self, id: str) -> Explanation | None:
         """The explanation, or None when there is none (any more)."""

@@ -27,7 +27,7 @@ from valkey.exceptions import ValkeyError
 
 from service.errors import StartupError
 from service.explanations.bundles import Bundle, decode
-from service.explanations.groups import Groups
+from service.explanations.groups import Groups, Kept
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreDown, StoreError
 
@@ -128,12 +128,11 @@ class ValkeyStore:
         except ValkeyError as error:
             self._went_away(error)
 
-    def put(self, explanation: Explanation) -> asyncio.Future[None]:
+    def put(self, explanation: Explanation, kept: Kept) -> None:
         """See `Store.put`."""
         if self.trouble is not None:
-            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            refused.set_exception(StoreDown(self.trouble))
-            return refused
+            kept(StoreDown(self.trouble))
+            return
         listed = (
             explanation.created,
             explanation.model,
@@ -142,7 +141,7 @@ class ValkeyStore:
             sorted(set(explanation.labels or [])),
         )
         entry = UUID(explanation.id).bytes + _encoder.encode(listed)
-        return self._groups.put((entry, Bundle.of([explanation]).encode()))
+        self._groups.put((entry, Bundle.of([explanation]).encode()), kept)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""

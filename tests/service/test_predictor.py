@@ -68,7 +68,7 @@ def test_a_store_that_fails_does_not_cost_the_prediction_and_is_not_silent(tmp_p
     path = tmp_path / "explanations.sqlite3"
     store = SQLiteStore(path, 10, 60)
     with sqlite3.connect(path) as other:
-        other.execute("DROP TABLE explanations")
+        other.execute("DROP TABLE bundles")
     other.close()
     answer = predict(tmp_path, store)
     asyncio.run(store.close())

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from service import reading, wire
 from service.errors import Invalid, NotJson
+from service.explanations import bundles
 from service.explanations.record import Explanation, Ragged
 from service.manifest import Decoding, Lengths, Manifest, Parity, Vocabulary
 from service.schemas import PredictRequest
@@ -227,6 +228,6 @@ def test_what_is_not_a_text_is_named(sequence, fault):
 
 
 def test_an_explanation_in_text_is_the_same_after_it_was_kept():
-    kept = Explanation.decode(text_explanation().encode())
+    kept = bundles.decode(bundles.Bundle.of([text_explanation()]).encode())[0]
     assert (kept.texts, kept.answers, kept.unknown) == (["a?"], ["A"], [[1]])
     np.testing.assert_array_equal(kept.attention[0], [[0.25, 0.75]])

@@ -1,3 +1,5 @@
+import asyncio
+
 import numpy as np
 import uuid_utils
 
@@ -23,3 +25,10 @@ def explanation(*, steps=(5,), features=2, per_feature=False, with_attention=Tru
         "attention": Ragged.of([w / w.sum(axis=0) for w in weights]) if with_attention else None,
     }
     return Explanation(**{**fields, **changes})
+
+
+def put(store, one):
+    """Puts an explanation; the future is done when it is kept, or has the error."""
+    found = asyncio.get_running_loop().create_future()
+    store.put(one, lambda error: found.set_result(None) if error is None else found.set_exception(error))
+    return found

@@ -8,7 +8,7 @@ from service.errors import StartupError
 from service.explanations import sqlite
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import StoreError
-from tests.service.explanations.builders import explanation
+from tests.service.explanations.builders import explanation, put
 
 
 def test_a_file_that_is_no_database_stops_the_start(tmp_path):
@@ -24,7 +24,7 @@ def test_the_catalogue_forgets_what_is_gone(tmp_path, monkeypatch):
 
     async def fill():
         for _ in range(10):
-            await store.put(explanation(labels=["yes"]))
+            await put(store, explanation(labels=["yes"]))
         [count] = await store._writer.do(store._writer.db.execute("SELECT count(*) FROM catalogue").fetchone)
         assert count <= 5  # some were put since it was last looked at
         await store.close()
@@ -36,14 +36,14 @@ def test_a_failing_database_is_a_store_error_and_it_recovers(tmp_path):
     store = SQLiteStore(tmp_path / "explanations.sqlite3", 5, 100)
 
     async def fail_and_recover():
-        await store.put(explanation())
+        await put(store, explanation())
         assert store.trouble is None
         await store._writer.do(store._writer.db.execute, "ALTER TABLE bundles RENAME TO elsewhere")
         with pytest.raises(StoreError, match="no such table"):
-            await store.put(explanation())
+            await put(store, explanation())
         assert "no such table" in store.trouble
         await store._writer.do(store._writer.db.execute, "ALTER TABLE elsewhere RENAME TO bundles")
-        await store.put(explanation())
+        await put(store, explanation())
         assert store.trouble is None
         await store.close()
 

@@ -13,7 +13,7 @@ from service.explanations import valkey as module
 from service.explanations.store import Filter, StoreDown, StoreError
 from service.explanations.valkey import ValkeyStore
 from tests.scraping import wait_until
-from tests.service.explanations.builders import explanation
+from tests.service.explanations.builders import explanation, put
 from tests.valkeys import valkey_server
 
 
@@ -51,7 +51,7 @@ def test_what_goes_leaves_nothing_behind(server):
     async def fill_and_delete(store):
         made = [fresh(model=f"m{i}", labels=[f"l{i}"]) for i in range(6)]
         for one in made:
-            await store.put(one)
+            await put(store, one)
         with server.client() as client:
             found = keys(client)
             assert len({key for key in found if key.startswith("record:")}) == 2
@@ -73,7 +73,7 @@ def test_what_goes_leaves_nothing_behind(server):
 def test_records_expire_by_themselves_and_their_entries_with_the_next_put(server):
     async def wait(store):
         soon = explanation(created=time.time() - 99.5)
-        await store.put(soon)
+        await put(store, soon)
         with server.client() as client:
             assert 0 < client.pttl(module.PREFIX + b"record:" + module._key(soon.id)) <= 500
             await until(lambda: client.exists(module.PREFIX + b"record:" + module._key(soon.id)) == 0)
@@ -86,17 +86,17 @@ def test_records_expire_by_themselves_and_their_entries_with_the_next_put(server
 
 def test_a_server_that_is_gone_is_a_store_error_and_is_found_again(server):
     async def lose_and_find(store):
-        await store.put(fresh())
+        await put(store, fresh())
         server.stop()
         with pytest.raises(StoreError, match="the Valkey store failed: "):
-            await store.put(fresh())
-        for ask in (lambda: store.put(fresh()), lambda: store.get(fresh().id), lambda: store.latest(Filter(), 1)):
+            await put(store, fresh())
+        for ask in (lambda: put(store, fresh()), lambda: store.get(fresh().id), lambda: store.latest(Filter(), 1)):
             with pytest.raises(StoreDown, match="the Valkey store failed"):
                 await ask()
         server.start()
         await until(lambda: store.trouble is None)
         kept = fresh()
-        await store.put(kept)
+        await put(store, kept)
         assert (await store.get(kept.id)).id == kept.id
 
     run(server, lose_and_find)
@@ -108,12 +108,12 @@ def test_a_server_that_hangs_is_waited_for_once(server, monkeypatch):
     async def hang(store):
         with server.frozen():
             with pytest.raises(StoreError, match="Timeout"):
-                await store.put(fresh())
-            refused = store.put(fresh())
+                await put(store, fresh())
+            refused = put(store, fresh())
             assert refused.done()  # at once
             assert isinstance(refused.exception(), StoreDown)
         await until(lambda: store.trouble is None)
-        await store.put(fresh())
+        await put(store, fresh())
 
     run(server, hang)
 
@@ -123,9 +123,9 @@ def test_what_waits_behind_a_commit_that_fails_is_not_tried(server, monkeypatch)
 
     async def hang(store):
         with server.frozen():
-            first = store.put(fresh())
+            first = put(store, fresh())
             await asyncio.sleep(0)  # its commit is on its way
-            second = store.put(fresh())
+            second = put(store, fresh())
             await asyncio.wait([first, second])
         assert type(first.exception()) is StoreError
         assert type(second.exception()) is StoreDown
@@ -138,12 +138,12 @@ def test_a_full_server_is_in_trouble_until_it_has_room(server):
         with server.client() as client:
             client.config_set("maxmemory", 1)
             with pytest.raises(StoreError, match="maxmemory"):
-                await store.put(fresh())
+                await put(store, fresh())
             await until(lambda: client.info("errorstats")["errorstat_OOM"]["count"] > 2)  # it answers, keeps nothing
             assert "maxmemory" in store.trouble
             client.config_set("maxmemory", 0)
         await until(lambda: store.trouble is None)
-        await store.put(fresh())
+        await put(store, fresh())
 
     run(server, fill)
 
@@ -202,7 +202,7 @@ def test_over_tls_the_certificate_is_checked(server, certificate):
             store = ValkeyStore(f"valkeys://127.0.0.1:{port}/0{trusted}", 100, 100)
             await store.open()
             if store.trouble is None:
-                await store.put(fresh())
+                await put(store, fresh())
             await store.close()
         return store.trouble
 

@@ -12,7 +12,7 @@ from service.explanations.record import Ragged
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import Filter
 from service.explanations.valkey import ValkeyStore
-from tests.service.explanations.builders import explanation
+from tests.service.explanations.builders import explanation, put
 from tests.valkeys import valkey_server
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
@@ -49,7 +49,7 @@ class Kept:
         made = [explanation(**{"created": self.clock.now, **fields}) for _ in range(count or 1)]
 
         async def keep():
-            await asyncio.gather(*(self.store.put(one) for one in made))
+            await asyncio.gather(*(put(self.store, one) for one in made))
 
         self.do(keep())
         return made[0].id if count is None else [one.id for one in made]
@@ -273,7 +273,7 @@ def test_those_kept_together_come_back_as_they_were(kept):
     made = [numbers[0], texts[0], *numbers[1:], texts[1]]
 
     async def keep():
-        await asyncio.gather(*(kept.store.put(one) for one in made))
+        await asyncio.gather(*(put(kept.store, one) for one in made))
 
     kept.do(keep())
     for before in made:
@@ -298,7 +298,7 @@ def test_what_is_put_together_is_kept_together_and_before_it_closes(kept):
     made = [explanation(created=kept.clock.now) for _ in range(5)]
 
     async def put_and_close():
-        futures = [kept.store.put(one) for one in made]
+        futures = [put(kept.store, one) for one in made]
         await asyncio.sleep(0)  # the first are on their way
         await kept.store.close()
         return [future.done() for future in futures]
