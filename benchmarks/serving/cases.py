@@ -6,6 +6,7 @@ from typing import Literal
 
 from benchmarks.serving.generator import generator
 from benchmarks.serving.growth import growth
+from benchmarks.serving.keeping import keeping
 from benchmarks.serving.memory import memory
 from benchmarks.serving.overload import overload
 from benchmarks.serving.plan import Plan
@@ -69,6 +70,7 @@ STEADY = {
 CASES: dict[str, Callable[[Plan], Outcome]] = {
     "generator": generator,
     **{name: partial(steady, case) for name, case in STEADY.items()},
+    "keeping": keeping,
     "growth": growth,
     "workers": workers,
     "overload": overload,
