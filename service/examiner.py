@@ -2,27 +2,30 @@
 
 See `explanations/faithfulness.py` for what is measured. Here it is run: in runs so short that a prediction which comes
 meanwhile does not wait for long, and once for each question, since the answer does not change.
+
+Of text, each character of the answer has weights of its own. They are tested one by one, by whether the model still
+writes that character at its place when characters of the text are unknown to it; what is found is the mean over them.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
-from service.batcher import BACKGROUND_S, Batcher, Job
+from service.batcher import BACKGROUND_S, Batcher, Job, Limits
 from service.errors import Fault, Invalid
 from service.explanations import faithfulness
 from service.explanations.faithfulness import Fast, Measured, Removed, Test
 from service.explanations.record import Explanation, Ragged, steps
-from service.inference import Found, Key, Part
+from service.inference import Found, Key, Part, merge, split
 from service.loading import Model
-from service.manifest import Manifest, Verdict
+from service.manifest import UNKNOWN, Manifest, Task, Verdict
 from service.repository import Repository
 from service.schemas import Baseline
 from service.settings import Settings
@@ -32,6 +35,7 @@ KEPT = 256  # answers; the least recently asked for goes first
 STEPS_RUN = 1_000_000  # steps that a model is run over for one test, about: half a second to some seconds
 WINDOWS = 20  # steps or windows of steps that are left out one by one, at least
 SEQUENCES = 16  # of a request that asks for the cheap part of the test
+CHARACTERS, FAST_CHARACTERS = 16, 4  # of an answer in text whose weights are tested, evenly spaced
 SEED = 0  # of the random steps
 R = TypeVar("R")
 
@@ -41,13 +45,35 @@ class Setup:
     """What a removed step holds, and what changes are counted in.
 
     Attributes:
-        values: `(feature,)`, None for the last value that is kept.
+        values: `(feature,)`, None for the last value that is kept; of text, the id of an unknown character.
         unit: of a regression's or forecast's changes; None where the model does not say.
     """
 
     baseline: Baseline
     values: FloatArray | None
     unit: float | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is run again: one sequence of an explanation.
+
+    Attributes:
+        values: `(time, feature)`; of text, its ids `(time, 1)`.
+        written: the answer, of text.
+        place: of the character of the answer that is looked at; None for all, which gives the share that stays.
+    """
+
+    model: Model
+    values: FloatArray
+    setup: Setup
+    written: str | None = None
+    place: int | None = None
+
+    @property
+    def task(self) -> Task:
+        """As which its predictions are tested."""
+        return self.model.manifest.task if self.written is None else "binary"
 
 
 @dataclass(frozen=True)
@@ -81,6 +107,7 @@ class Examiner:
         self, repository: Repository, batcher: Batcher[Key, Part, Found], settings: Settings, telemetry: Telemetry
     ) -> None:
         self._repository, self._batcher, self._settings, self._telemetry = repository, batcher, settings, telemetry
+        self._limits = Limits(settings.max_batch, settings.max_batch_values)
         self._known: OrderedDict[tuple[str, str, int, Baseline | None], asyncio.Task[Any]] = OrderedDict()
 
     async def examine(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Examined:
@@ -116,10 +143,12 @@ class Examiner:
             Full, DeadlineExceeded, Stopped: see `examine`.
         """
         found = []
-        for sequence, attention in zip(_sequences(explanation), explanation.attention or [], strict=True):
-            weights, setup = steps(attention), prepare(model.manifest, sequence, None)
-            test = faithfulness.fast_test(weights, model.manifest.task, unit=setup.unit or 1.0, seed=SEED)
-            found.append(await self._conduct(test, model, sequence, setup, deadline))
+        for index in range(len(explanation)):
+            each = []
+            for subject, weights in _subjects(model, explanation, index, None, FAST_CHARACTERS):
+                test = faithfulness.fast_test(weights, subject.task, unit=subject.setup.unit or 1.0, seed=SEED)
+                each.append(await self._conduct(test, subject, deadline))
+            found.append(faithfulness.mean_fast(each))
         return found
 
     async def _once(self, question: tuple[str, str, int, Baseline | None], answering: Coroutine[Any, Any, R]) -> R:
@@ -142,12 +171,13 @@ class Examiner:
 
     async def _examine(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Examined:
         deadline = time.monotonic() + self._settings.deadline
-        sequence, weights = _sequences(explanation)[index], steps((explanation.attention or [])[index])
         model = await self._repository.get(explanation.model, explanation.version)
-        setup, task = prepare(model.manifest, sequence, baseline), model.manifest.task
-        width = _width(len(sequence))
-        test = faithfulness.full_test(weights, task, unit=setup.unit or 1.0, seed=SEED, width=width)
-        measured = await self._conduct(test, model, sequence, setup, deadline)
+        each = []
+        for subject, weights in _subjects(model, explanation, index, baseline, CHARACTERS):
+            setup, width = subject.setup, _width(len(weights))
+            test = faithfulness.full_test(weights, subject.task, unit=setup.unit or 1.0, seed=SEED, width=width)
+            each.append(await self._conduct(test, subject, deadline))
+        measured = faithfulness.mean(each)
         least = faithfulness.EFFECT if setup.unit else 0.0
         verdict = faithfulness.judge_one(measured, least)
         self._telemetry.verdicts(model.manifest.name, model.manifest.version).add(verdict)
@@ -155,40 +185,42 @@ class Examiner:
 
     async def _occlude(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Occluded:
         deadline = time.monotonic() + self._settings.deadline
-        sequence = _sequences(explanation)[index]
         model = await self._repository.get(explanation.model, explanation.version)
-        setup, width = prepare(model.manifest, sequence, baseline), _width(len(sequence))
-        test = faithfulness.occlusion_test(len(sequence), model.manifest.task, unit=setup.unit or 1.0, width=width)
-        return Occluded(setup, await self._conduct(test, model, sequence, setup, deadline), width)
+        subject = _subject(model, explanation, index, baseline)
+        setup, length = subject.setup, len(subject.values)
+        width = _width(length)
+        test = faithfulness.occlusion_test(length, subject.task, unit=setup.unit or 1.0, width=width)
+        return Occluded(setup, await self._conduct(test, subject, deadline), width)
 
-    async def _conduct(self, test: Test[R], model: Model, sequence: FloatArray, setup: Setup, deadline: float) -> R:
+    async def _conduct(self, test: Test[R], subject: Subject, deadline: float) -> R:
         """Runs a test to its end."""
         removed = next(test)
         while True:
-            predictions = await self._predict(model, sequence, removed, setup, deadline)
+            predictions = await self._predict(subject, removed, deadline)
             try:
                 removed = test.send(predictions)
             except StopIteration as end:
                 found: R = end.value
                 return found
 
-    async def _predict(
-        self, model: Model, sequence: FloatArray, removed: Removed, setup: Setup, deadline: float
-    ) -> FloatArray:
-        """Predictions for the sequence without these steps, `(batch, output)`."""
-        count = self._at_once(model, *sequence.shape)
+    async def _predict(self, subject: Subject, removed: Removed, deadline: float) -> FloatArray:
+        """Predictions for the sequence without these steps, `(batch, output)`; of text, `(batch, 1)`."""
+        count = self._at_once(subject.model, *subject.values.shape)
         found = []
         for start in range(0, len(removed), count):
-            perturbed = faithfulness.perturb(sequence, removed[start : start + count], setup.values)
-            found.append(await self._run(model, perturbed, deadline))
+            perturbed = faithfulness.perturb(subject.values, removed[start : start + count], subject.setup.values)
+            each = await self._run(subject, perturbed, deadline)
+            found.append(each.predictions if each.answers is None else _same(each.answers, subject))
         return np.concatenate(found)
 
-    async def _run(self, model: Model, sequences: FloatArray, deadline: float) -> FloatArray:
-        """Predictions for `(batch, time, feature)`, in one run, when nothing else waits."""
+    async def _run(self, subject: Subject, sequences: FloatArray, deadline: float) -> Found:
+        """What the model says about `(batch, time, feature)` when nothing else waits."""
         count, length, features = sequences.shape
-        lengths = np.full(count, length, np.int32)
-        items = Ragged(sequences.reshape(-1, features), lengths, time=length)
-        answer: asyncio.Future[FloatArray] = asyncio.get_running_loop().create_future()
+        lengths, codec = np.full(count, length, np.int32), subject.model.codec
+        values = sequences.reshape(-1, features) if codec is None else sequences.reshape(-1).astype(np.int32)
+        key = Key(subject.model, None if codec is None else codec.beam)
+        parts = split(key, Ragged(values, lengths, time=length), self._limits)
+        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Any) -> None:
             if answer.cancelled():
@@ -196,10 +228,9 @@ class Examiner:
             if isinstance(outcome, Exception):
                 answer.set_exception(outcome)
             else:
-                answer.set_result(outcome[0].predictions)
+                answer.set_result(merge(parts, outcome))
 
-        part = Part(items, None, count, model.runtime.time or length, features)
-        job = Job[Key, Part, Found](Key(model), [part], done, deadline, background=True)
+        job = Job[Key, Part, Found](key, parts, done, deadline, background=True)
         self._batcher.submit(job)
         try:
             return await answer
@@ -222,8 +253,15 @@ def prepare(manifest: Manifest, sequence: FloatArray, baseline: Baseline | None)
         baseline: None for what says least to the model.
 
     Raises:
-        Invalid: the model does not say its training means.
+        Invalid: the model does not say its training means; or text is to hold numbers, or numbers a character.
     """
+    is_text, pointer = manifest.vocabulary is not None, "the query parameter baseline"
+    if baseline is not None and is_text != (baseline == "unknown"):
+        expected = f"{'unknown' if is_text else 'mean, sequence, last or zero'}, because {manifest.name} reads "
+        expected += "text" if is_text else "numbers"
+        raise Invalid([Fault(pointer=pointer, expected=expected, received=baseline)])
+    if is_text:
+        return Setup("unknown", np.array([UNKNOWN], np.float32), 1.0)
     training = manifest.training
     means = training.feature_means if training else None
     baseline = baseline or ("sequence" if means is None else "mean")
@@ -234,7 +272,7 @@ def prepare(manifest: Manifest, sequence: FloatArray, baseline: Baseline | None)
     if baseline == "mean":
         if means is None:
             expected = f"sequence, last or zero, because {manifest.name} declares no training means"
-            raise Invalid([Fault(pointer="the query parameter baseline", expected=expected, received="mean")])
+            raise Invalid([Fault(pointer=pointer, expected=expected, received="mean")])
         return Setup(baseline, np.array(means, np.float32), unit)
     values = sequence.mean(axis=0) if baseline == "sequence" else np.zeros(sequence.shape[1], np.float32)
     return Setup(baseline, values, unit)
@@ -246,9 +284,8 @@ def check_fast(manifest: Manifest) -> None:
     Raises:
         Invalid: says why.
     """
-    if manifest.attention is None or manifest.vocabulary is not None:
-        what = "has no attention" if manifest.attention is None else "writes text"
-        expected = f"no test, because {manifest.name} {what}"
+    if manifest.attention is None:
+        expected = f"no test, because {manifest.name} has no attention"
         raise Invalid([Fault(pointer="/faithfulness", expected=expected, received='"fast"')])
 
 
@@ -263,12 +300,37 @@ def check_count(count: int) -> None:
         raise Invalid([Fault(pointer="/sequences", expected=expected, received=str(count))])
 
 
-def _sequences(explanation: Explanation) -> Ragged:
-    if explanation.answers is not None:
-        raise _untestable("numbers", "one of text, which cannot be tested yet")
-    if explanation.sequences is None:
+def _subject(model: Model, explanation: Explanation, index: int, baseline: Baseline | None) -> Subject:
+    if not explanation.has_inputs:
         raise _untestable("its sequences", "one whose sequences were not kept")
-    return explanation.sequences
+    written = explanation.answers[index] if explanation.answers is not None else None
+    if model.codec is not None and explanation.texts is not None:
+        values = model.codec.encode(explanation.texts[index]).astype(np.float32)[:, None]
+    else:
+        values = (explanation.sequences or [])[index]
+    return Subject(model, values, prepare(model.manifest, values, baseline), written)
+
+
+def _subjects(
+    model: Model, explanation: Explanation, index: int, baseline: Baseline | None, characters: int
+) -> Iterator[tuple[Subject, FloatArray]]:
+    """What is tested of one sequence, each with its weights `(time,)`: of text, so many characters of the answer."""
+    subject, weights = _subject(model, explanation, index, baseline), (explanation.attention or [])[index]
+    if subject.written is None:
+        yield subject, steps(weights)
+        return
+    for place in np.linspace(0, len(weights) - 1, min(len(weights), characters)).astype(int).tolist():
+        yield replace(subject, place=place), weights[place]
+
+
+def _same(answers: list[str], subject: Subject) -> FloatArray:
+    """Whether other answers have the same character at its place, or the share of all that do, `(answer, 1)`."""
+    written, place = subject.written or "", subject.place
+    if place is not None:
+        shares = [float(answer[place : place + 1] == written[place]) for answer in answers]
+    else:
+        shares = [sum(map(str.__eq__, answer, written)) / max(1, len(written), len(answer)) for answer in answers]
+    return np.array(shares, np.float32)[:, None]
 
 
 def _untestable(expected: str, received: str) -> Invalid:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from service.manifest import Axes, Manifest, RuntimeOptions, Task, Verdict
 
-Baseline = Literal["mean", "sequence", "last", "zero"]
+Baseline = Literal["mean", "sequence", "last", "zero", "unknown"]
 
 SEQUENCES_SCHEMA = {
     "type": "array",
@@ -415,9 +415,9 @@ class FaithfulnessResponse(BaseModel):
     uniformity: Uniformity
     baseline: Baseline = Field(
         description="what a removed step holds: the model's training mean of each feature; the mean of the sequence; "
-        "the last value that is kept; or zero"
+        "the last value that is kept; or zero. Of text, a character that the model has never seen"
     )
-    baseline_values: dict[str, float] | None = Field(description="by feature; null for last")
+    baseline_values: dict[str, float] | None = Field(description="by feature; null for last and of text")
     unit: str = Field(description="of every drop and change")
     draws: int = Field(description="random orders compared with")
     seed: int

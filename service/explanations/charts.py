@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.arrays import FloatArray
 from service.explanations import themes
 from service.explanations.faithfulness import EFFECT
-from service.explanations.lines import overview_panel, value_panels
+from service.explanations.lines import characters_panel, overview_panel, value_panels
 from service.explanations.matrix import FRAMED, describe_matrix, matrix_chart, matrix_view, texts_of
 from service.explanations.panels import (
     LANES,
@@ -82,14 +82,14 @@ def explanation_chart(explanation: Explanation, index: int | Literal["all"]) -> 
 
 
 def occlusion_chart(explanation: Explanation, index: int, changes: NDArray[np.float64]) -> Chart:
-    """One sequence of numbers as in `explanation_chart`, with what leaving out each step changes in place of weights.
+    """One sequence or text as in `explanation_chart`, with what leaving out each step changes in place of weights.
 
     Args:
         changes: `(time,)`.
     """
-    sequence, sizes = _sequence(explanation, index), changes_of(changes, EFFECT)
+    sizes = changes_of(changes, EFFECT)
     heat = heat_panel(changes[:, None], ["change"], sizes.range)
-    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes)]
+    panels = [*_inputs(explanation, index, sizes.top), heat, bars_panel(sizes)]
     found = _changes_most(sizes)
     told = describe_values(explanation, index, sizes.told(), "The prediction changes most without")
     return _chart(explanation, index, panels, found, told)
@@ -106,7 +106,7 @@ def faithfulness_chart(
         verdict: what was found.
     """
     heavy, changing = weights_of(weights), changes_of(changes, EFFECT)
-    values = value_panels(_sequence(explanation, index), explanation.features, heavy.top)
+    values = _inputs(explanation, index, heavy.top)
     told = describe_values(explanation, index, heavy.told(), "Most weight lies on")
     without = f"The prediction {_changes_most(changing)}." if changing.top else f"{NOTHING.capitalize()}."
     panels = [*values, bars_panel(heavy), bars_panel(changing)]
@@ -122,8 +122,16 @@ def _sequence(explanation: Explanation, index: int) -> FloatArray:
     return sequence
 
 
+def _inputs(explanation: Explanation, index: int, top: list[int]) -> list[Panel]:
+    """The values of a sequence, or the characters of a text."""
+    if explanation.texts is not None:
+        return [characters_panel(explanation.texts[index], top)]
+    return value_panels(_sequence(explanation, index), explanation.features, top)
+
+
 def _chart(explanation: Explanation, index: int, panels: list[Panel], found: str, told: str) -> Chart:
-    length, features = len(_sequence(explanation, index)), len(explanation.features)
+    inputs = _sequence(explanation, index) if explanation.texts is None else explanation.texts[index]
+    length, features = len(inputs), len(explanation.features)
     if (every := group(length)) > 1:
         found += f"; of {every} neighbouring steps the largest is drawn"
     if features > LANES:

@@ -12,8 +12,8 @@ model is run. `measure` runs it right away, for training; the service sends what
 """
 
 import math
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -191,6 +191,31 @@ def fast_test(weights: FloatArray, task: Task, *, unit: float = 1.0, seed: int =
     """The cheap part of the test, in one round: without occlusion, and with few draws."""
     without, alone = yield from _shares([np.argsort(-weights, kind="stable")], task, unit, seed, FAST_DRAWS)
     return Fast(*(float(rows.mean()) for rows in (without[0], without[1:], alone[0], alone[1:])))
+
+
+def mean(measured: Sequence[Measured]) -> Measured:
+    """Of several outputs for the same sequence, at least one: the characters of an answer."""
+    if len(measured) == 1:
+        return measured[0]
+
+    def drops(each: list[Drops]) -> Drops:
+        attention, occlusion, random = (
+            np.mean([getattr(one, order) for one in each], axis=0) for order in ("attention", "occlusion", "random")
+        )
+        return Drops(attention, occlusion, random, float(np.mean([one.random_std for one in each])))
+
+    return Measured(
+        np.mean([one.weights for one in measured], axis=0),
+        np.mean([one.importance for one in measured], axis=0),
+        drops([one.without for one in measured]),
+        drops([one.alone for one in measured]),
+        measured[0].width,
+    )
+
+
+def mean_fast(found: Sequence[Fast]) -> Fast:
+    """See `mean`."""
+    return Fast(*(float(value) for value in np.mean([astuple(one) for one in found], axis=0)))
 
 
 def step_counts(time: int) -> list[int]:

@@ -27,6 +27,17 @@ def value_panels(sequence: FloatArray, names: Sequence[str], top: Sequence[int],
     return lanes
 
 
+def characters_panel(text: str, top: Sequence[int]) -> Panel:
+    """The characters of a text, one for each step."""
+    values = [{"step": step, "character": character} for step, character in enumerate(text)]
+    characters = {
+        "data": {"name": "characters", "values": values},
+        "mark": {"type": "text", "style": "name", "fontSize": 14, "baseline": "middle"},
+        "encoding": {"text": {"field": "character"}},
+    }
+    return {"height": 28, "layer": [characters, _step_names(top, len(text))]}
+
+
 def overview_panel(name: str, sequence: FloatArray, names: Sequence[str], top: Sequence[int], span: int) -> Panel:
     """The values of a sequence in one small panel; of many features without their names.
 

@@ -71,6 +71,11 @@ def describe_values(explanation: Explanation, index: int, top: Sequence[tuple[in
         top: steps with what belongs to each.
         what: what is said of them: "Most weight lies on".
     """
+    if explanation.texts is not None:
+        text = explanation.texts[index]
+        found = [f"{text[step]!r} at {step} ({told})" for step, told in top]
+        said = f"{what} {', '.join(found)}." if found else f"{NOTHING.capitalize()}."
+        return f"{heading(explanation, index)}, from {text!r}. {said}"
     sequence, names = (explanation.sequences or [])[index], explanation.features
     found = []
     for step, text in top:

@@ -24,7 +24,8 @@ Held = Annotated[
     Baseline | None,
     Query(
         description="what a removed step holds: the training mean of each feature (the default where the model says "
-        "it), the mean of the sequence (the default where not), the last value that is kept, or zero"
+        "it), the mean of the sequence (the default where not), the last value that is kept, or zero; of text, an "
+        "unknown character"
     ),
 ]
 

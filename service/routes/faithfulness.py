@@ -56,7 +56,9 @@ async def examine_explanation(
 def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[str, Any]:
     """See `FaithfulnessResponse`."""
     found, setup = examined.measured, examined.setup
-    values = None if setup.values is None else dict(zip(explanation.features, setup.values.tolist(), strict=True))
+    values = None
+    if setup.values is not None and explanation.answers is None:
+        values = dict(zip(explanation.features, setup.values.tolist(), strict=True))
     counts = step_counts(len(found.weights))
     return {
         "id": explanation.id,
@@ -131,6 +133,8 @@ def _reason(examined: Examined) -> str:
 
 
 def _unit(explanation: Explanation, index: int, examined: Examined) -> str:
+    if explanation.answers is not None:
+        return "share of the answer's characters that stay, at their places"
     if explanation.labels is not None:
         return f"probability of {explanation.labels[index]}"
     return "value of the prediction" if examined.setup.unit is None else "standard deviations of the training target"

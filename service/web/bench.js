@@ -215,9 +215,10 @@ export class Bench {
   }
 
   async attempt(work) {
+    const { times } = this.fail;
     try {
       await work();
-      this.fail(null);
+      if (this.fail.times === times) this.fail(null); // not what went wrong meanwhile
     } catch (error) {
       this.fail(error);
     }

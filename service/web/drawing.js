@@ -39,7 +39,7 @@ function drawBelief(bench) {
   const { word, why } = belief(bench);
   byId("verdict").replaceChildren(verdict(word), html("span", { class: "quiet" }, bench.trial ? "this answer" : "this model, as a rule"));
   byId("why").textContent = why;
-  byId("test").hidden = Boolean(bench.trial) || bench.text || !bench.manifest.attention || !bench.changeable;
+  byId("test").hidden = Boolean(bench.trial) || !bench.manifest.attention || !bench.changeable;
   byId("trial").hidden = true;
   if (bench.trial?.verdict) drawTrial(byId("trial"), bench.trial);
 }
@@ -51,9 +51,7 @@ function belief(bench) {
     return { word: "tested in part", why: `Without the heaviest steps the prediction drops by ${drop(comprehensiveness)}, without random ones by ${drop(random)}. For a verdict the server has to keep explanations.` };
   }
   if (!bench.served) return { word: "not known", why: "What its weights are worth was written in its model's card, which is gone with the model." };
-  const found = ofModel(bench.manifest);
-  if (!bench.text || !bench.manifest.attention) return found;
-  return { ...found, why: `${found.why} A single answer in text cannot be tested yet.` };
+  return ofModel(bench.manifest);
 }
 
 function drawTop(bench) {

@@ -164,6 +164,7 @@ function fail(error) {
   const box = byId("problem");
   box.hidden = error === null;
   if (error === null) return;
+  fail.times = (fail.times ?? 0) + 1;
   const faults = (error.faults ?? []).map(({ expected, pointer, received }) => html("li", {}, html("code", {}, pointer), `: expected ${expected}, received ${received}`));
   const detail = faults.length ? html("ul", {}, faults) : html("p", {}, error.message);
   box.replaceChildren(html("h2", {}, error.title ?? "That did not work"), detail);

@@ -22,7 +22,7 @@ export function drawTrial(host, found) {
   );
 }
 
-const BASELINES = { mean: "the training mean of each feature", sequence: "the mean of the sequence", last: "the last value kept", zero: "zero" };
+const BASELINES = { mean: "the training mean of each feature", sequence: "the mean of the sequence", last: "the last value kept", zero: "zero", unknown: "a character that the model has never seen" };
 const together = (width) => (width > 1 ? ` The sequence is long: ${width} neighbouring steps are left out together.` : "");
 const unit = (text) => (text.startsWith("probability") ? `the ${text}` : text);
 

@@ -139,14 +139,34 @@ def test_a_regression_counts_in_the_spread_of_its_target(client, kept):
     assert found["baseline"] == "sequence"  # it scales each sequence by itself
 
 
+def test_of_a_text_every_character_written_is_tested(client):
+    body = {"model": "dates", "sequences": ["Dienstag, 3. Mai 2016", "5 Dez. 1916"], "faithfulness": "fast"}
+    answer = client.post("/predict", json=body).raise_for_status().json()
+    assert len(answer["faithfulness"]) == 2
+    found = ask(client, answer["id"]).json()
+    assert (found["baseline"], found["baseline_values"]) == ("unknown", None)
+    assert found["unit"] == "share of the answer's characters that stay, at their places"
+    assert found["verdict"] == "supported"
+    assert found["comprehensiveness"]["attention"] > found["comprehensiveness"]["random"]
+    changes = found["leave_one_out"]["changes"]
+    assert len(changes) == len("Dienstag, 3. Mai 2016")
+    assert max(changes[:8]) < max(changes[8:])  # what day of the week it was says nothing
+    svg = client.get(f"/attention/{answer['id']}/faithfulness.svg").raise_for_status().text
+    assert all(f">{character}</text>" in svg for character in "Dienstag")
+    alone = client.get(f"/attention/{answer['id']}.svg", params={"method": "occlusion", "sequence": 1})
+    assert alone.status_code == 200
+
+
 def test_what_cannot_be_tested_says_why(client, tiny, kept):
     assert ask(client, "01a20764-b3cc-7475-8e13-48a41be6e360").status_code == 404
     assert ask(client, kept("italy-power"), sequence=2).status_code == 404
     assert ask(client, kept("italy-power"), baseline="median").status_code == 422
     means = ask(client, kept("tecator"), baseline="mean")
     assert (means.status_code, "declares no training means" in means.json()["detail"]) == (422, True)
-    text = ask(client, kept("dates"))
-    assert (text.status_code, "cannot be tested yet" in text.json()["detail"]) == (422, True)
+    text = ask(client, kept("dates"), baseline="mean")
+    assert (text.status_code, "expected unknown, because dates reads text" in text.json()["detail"]) == (422, True)
+    numbers = ask(client, kept("italy-power"), baseline="unknown")
+    assert (numbers.status_code, "because italy-power reads numbers" in numbers.json()["detail"]) == (422, True)
     id = tiny.post("/predict", json={"model": "none", "sequences": [[[1, 2]] * 10]}).json()["id"]
     weights = ask(tiny, id)
     assert (weights.status_code, "a model without attention" in weights.json()["detail"]) == (422, True)
@@ -195,14 +215,15 @@ def test_predict_can_have_the_cheap_part(client, kept):
 
 
 def test_the_cheap_part_is_refused_where_it_cannot_be_had(client, tiny, example):
-    many = {"model": "italy-power", "sequences": [example("italy-power")] * 17, "faithfulness": "fast"}
-    refused = client.post("/predict", json=many).json()
-    assert refused["errors"] == [
-        {"pointer": "/sequences", "expected": "at most 16 sequences with a test of their weights", "received": "17"}
-    ]
-    for server, model, sequence in ((client, "dates", "5 May 2026"), (tiny, "none", [[1, 2]] * 10)):
-        refused = server.post("/predict", json={"model": model, "sequences": [sequence], "faithfulness": "fast"}).json()
-        assert (refused["status"], refused["errors"][0]["pointer"]) == (422, "/faithfulness")
+    for model, sequence in (("italy-power", example("italy-power")), ("dates", "5 May 2026")):
+        many = {"model": model, "sequences": [sequence] * 17, "faithfulness": "fast"}
+        refused = client.post("/predict", json=many).json()
+        assert refused["errors"] == [
+            {"pointer": "/sequences", "expected": "at most 16 sequences with a test of their weights", "received": "17"}
+        ]
+    none = {"model": "none", "sequences": [[[1, 2]] * 10], "faithfulness": "fast"}
+    refused = tiny.post("/predict", json=none).json()
+    assert (refused["status"], refused["errors"][0]["pointer"]) == (422, "/faithfulness")
 
 
 def test_predictions_go_on_while_a_long_sequence_is_tested(client, example):

@@ -74,7 +74,7 @@ def test_make_serve_sets_up_and_serves_then_starts_at_once(clone):
 
 def test_the_servers_install_is_small_and_holds_no_tensorflow(clone):
     installed = [path for path in (clone / ".venv").rglob("*") if path.is_file() and not path.is_symlink()]
-    assert sum(path.stat().st_size for path in installed) < 350e6
+    assert sum(path.stat().st_size for path in installed) < 600e6  # 150 of it are pyarrow, for Parquet
     assert not list((clone / ".venv").glob("lib/*/site-packages/tensorflow*"))
     assert not list((clone / ".venv").glob("lib/*/site-packages/keras*"))
 

@@ -35,7 +35,7 @@ def test_log_lines_of_a_request_bear_it(tmp_path, example):
         serving("--access-log", "true", store=f"sqlite:{path}", log=log) as running,
     ):
         with sqlite3.connect(path) as other:
-            other.execute("DROP TABLE explanations")
+            other.execute("DROP TABLE bundles")
         other.close()
         headers = {"X-Request-Id": "mine-3", "traceparent": TRACE}
         body = {"model": "italy-power", "sequences": [example("italy-power")]}
