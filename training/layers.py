@@ -95,7 +95,11 @@ class Reverse(keras.layers.Layer):
     def call(self, sequences: Any, lengths: Any = None) -> Any:
         if lengths is None:
             return ops.flip(sequences, axis=1)
-        return tf.reverse_sequence(sequences, ops.cast(lengths, "int32"), seq_axis=1)  # one ONNX operator
+        # Not tf.reverse_sequence: tf2onnx takes it, with the LSTM behind it, for one that reads backwards from the last
+        # step, padded or not.
+        steps = ops.arange(ops.shape(sequences)[1], dtype="int32")[None, :]
+        lengths = ops.cast(lengths, "int32")[:, None]
+        return tf.gather(sequences, ops.where(steps < lengths, lengths - 1 - steps, steps), axis=1, batch_dims=1)
 
 
 @register
