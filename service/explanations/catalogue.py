@@ -17,6 +17,7 @@ from service.explanations.bundles import SPAN, Head, decode_head, span
 from service.explanations.store import Entry, Filter
 
 TABLES = ("catalogue", "catalogued")
+AT_A_TIME = 64  # bundles that are read as one row
 SCHEMA = (
     # Of each bundle; see the table of bundles.
     """CREATE TABLE IF NOT EXISTS catalogue (
@@ -70,14 +71,33 @@ def find(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, 
     since = max(oldest, filter.since.timestamp() if filter.since else 0)
     [bound] = db.execute("SELECT coalesce(max(sequence), 0) - ? FROM bundles", (max_count,)).fetchone()
     where, values = _conditions(filter, since, bound)
-    rows = db.execute(f"SELECT last, sequence, head FROM catalogue WHERE {where} ORDER BY last DESC", values)  # noqa: S608
     found: list[Match] = []
-    for _, some in groupby(rows, lambda row: row[0][:SPAN]):
+    for _, some in groupby(_rows(db, where, values), lambda row: row[0][:SPAN]):
         matches = [match for _, sequence, head in some for match in _matches(sequence, head, filter, since, bound)]
         found += sorted(matches, key=lambda match: match.id, reverse=True)
         if len(found) >= limit:
             break
     return found[:limit]
+
+
+def _rows(db: sqlite3.Connection, where: str, values: list[object]) -> Iterator[tuple[bytes, int, bytes]]:
+    """`last`, number and head of bundles, newest first, `AT_A_TIME` of them as one row of the result: at every row
+    Python's lock is let go, and predictions take it.
+    """
+    before = b"\xff" * 16
+    while True:
+        [text] = db.execute(
+            "SELECT group_concat(hex(last) || ' ' || sequence || ' ' || hex(head)) FROM (SELECT last, sequence, head "  # noqa: S608
+            f"FROM catalogue WHERE {where} AND last < ? ORDER BY last DESC LIMIT ?)",
+            (*values, before, AT_A_TIME),
+        ).fetchone()
+        some = [one.split(" ") for one in text.split(",")] if text else []
+        rows = [(bytes.fromhex(last), int(number), bytes.fromhex(head)) for last, number, head in some]
+        rows.sort(reverse=True)
+        yield from rows
+        if len(rows) < AT_A_TIME:
+            return
+        before = rows[-1][0]
 
 
 def _conditions(filter: Filter, since: float, bound: int) -> tuple[str, list[object]]:

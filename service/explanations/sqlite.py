@@ -3,7 +3,8 @@
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from service.explanations.store import Entry, Filter, StoreError
 Row = tuple[int, bytes, float, str, int, str, bytes, bytes]
 AT_ONCE = 256_000  # bytes that are committed on the event loop: that takes less than going to a thread and back
 BEHIND = 1024  # explanations from one time that the catalogue follows, and what is too much is deleted, to the next
+AT_A_TIME = 32  # bundles that are read as one row
 INSERT = "INSERT INTO bundles VALUES ((SELECT coalesce(max(sequence), 0) FROM bundles) + ?, ?, ?, ?, ?, ?, ?, ?)"
 # The bundle with an explanation: the catalogue knows it, and what it does not know yet is at the end.
 FIND = """SELECT sequence, record, (SELECT max(sequence) FROM bundles) FROM bundles WHERE sequence = coalesce(
@@ -177,8 +179,8 @@ class SQLiteStore:
 
     def _read(self, filter: Filter, limit: int) -> list[Explanation]:
         matches = self._find(self._reader.db, filter, limit)
-        bundles = {sequence: _read(self._reader.db, sequence) for sequence in {match.sequence for match in matches}}
-        return [one for match in matches if (one := _pick(bundles[match.sequence], match)) is not None]
+        bundles = _read_all(self._reader.db, {match.sequence for match in matches})
+        return [one for match in matches if (one := _pick(bundles.get(match.sequence), match)) is not None]
 
     def _find(self, db: sqlite3.Connection, filter: Filter, limit: int) -> list[Match]:
         return catalogue.find(db, filter, self._oldest(), self._max_count, limit)
@@ -240,6 +242,28 @@ def _read(db: sqlite3.Connection, sequence: int) -> Bundle | None:
     """A bundle; None if it has gone meanwhile."""
     found = db.execute("SELECT record FROM bundles WHERE sequence = ? AND record != x''", (sequence,)).fetchone()
     return decode(found[0]) if found else None
+
+
+def _read_all(db: sqlite3.Connection, sequences: Iterable[int]) -> dict[int, Bundle]:
+    """Bundles by their number, `AT_A_TIME` in a row: at every row Python's lock is let go, and predictions take it."""
+    found = {}
+    for numbers in _batched(sequences, AT_A_TIME):
+        [text] = db.execute(
+            "SELECT group_concat(sequence || ' ' || hex(record)) FROM bundles "
+            "WHERE sequence IN (SELECT value FROM json_each(?)) AND record != x''",
+            (msgspec.json.encode(numbers).decode(),),
+        ).fetchone()
+        for one in text.split(",") if text else ():
+            number, record = one.split(" ")
+            found[int(number)] = decode(bytes.fromhex(record))
+    return found
+
+
+def _batched(numbers: Iterable[int], size: int) -> Iterator[list[int]]:
+    """So many at a time. (itertools has it from Python 3.12 on.)"""
+    rest = iter(numbers)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 def _pick(bundle: Bundle | None, match: Match) -> Explanation | None:

@@ -17,7 +17,7 @@ from service.schemas import SummaryResponse
 
 router = APIRouter(tags=["attention"])
 WEIGHTS = 1_000_000  # of a summary, about; it takes some 0.1 s
-NEWEST = 500  # explanations, unless it is said: more of them change little, and take longer
+NEWEST = 100  # explanations, unless it is said: more of them change little, and take longer
 Limit = Annotated[int, Query(ge=1, le=10_000, description="the newest explanations that are looked at")]
 
 
