@@ -16,7 +16,7 @@ serve: .venv/serve.installed
 	@$(BIN)/python -m service --port $(PORT)
 
 test: lint .venv/clients.installed
-	$(BIN)/python -m pytest tests/e2e -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/e2e
 	$(BIN)/python -m pytest --ignore tests/e2e -n auto --maxprocesses 4 --dist worksteal
 
 train: .venv/dev.installed
