@@ -185,8 +185,6 @@ class Predictor:
         limits = (self._settings.max_sequences, self._settings.max_steps)
         if model.codec is not None:
             texts = reading.read_texts(_sequences(fields, request, body), model.manifest, *limits)
-            if fields.faithfulness is not None:
-                check_count(len(texts))
             return Prediction(model, fields, Ragged.of([model.codec.encode(text) for text in texts]), texts)
         items = request.sequences(model.manifest, *limits) if request else None
         if items is None:

@@ -1,23 +1,17 @@
 """/docs in a real browser: it renders without a network, and its examples run."""
 
-import shutil
-
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-expect.set_options(timeout=30_000)  # ms; the machine may be busy with other tests
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+from tests.e2e.browsing import WAIT, chromium
+
+expect.set_options(timeout=WAIT)
 
 
 @pytest.fixture
 def page(server):
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    assert chromium, "expected chromium on the PATH (apt-get install chromium)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        yield page
-        browser.close()
+    with chromium() as browser:
+        yield browser.new_page(viewport={"width": 1200, "height": 900})
 
 
 def test_the_examples_of_every_model_run(page, server):
