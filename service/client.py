@@ -1,4 +1,4 @@
-"""A client of the server, sync and async, on httpx alone (`pip install 'attention-lstm[client]'`).
+"""A client of the server, sync and async, on httpx alone (`pip install '.[client]'`).
 
     from service.client import Client
 
