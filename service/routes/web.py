@@ -1,11 +1,17 @@
-"""The explorer page at / and its files: our own, from the disk, with nothing from elsewhere."""
+"""The explorer page at / and its files: our own, from the disk, and Vega; nothing from elsewhere."""
 
+import gzip
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
+import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
+from service import VERSION
 from service.errors import NotFound
-from service.routes.caching import etag, is_known
+from service.routes.caching import FOREVER, etag, is_known
+from service.routes.formats import RendererDep
 
 router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent.parent / "web"
@@ -15,12 +21,28 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# The browser asks each time, so that a new server has a new page at once.
+ASKED = {"Cache-Control": "no-cache", "Vary": "Accept"}
+VEGA = f"/web/vega.js?version={VERSION}-{version('vl-convert-python')}"
+INDEX = FILES["index.html"].replace(b"VEGA", VEGA.encode())
 
 
 @router.get("/")
 async def explorer(request: Request) -> Response:
     """The page; see `page`."""
     return page(request)
+
+
+@router.get("/web/vega.js")
+async def vega(request: Request, renderer: RendererDep) -> Response:
+    """What draws the charts, 0.9 MB, or 0.3 where gzip is accepted. The page's link to it names its version, so that a
+    browser asks for it once. The first request of a server takes some seconds.
+    """
+    content, headers = await renderer.bundle(), {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content = await anyio.to_thread.run_sync(_gzipped, content)
+        headers["Content-Encoding"] = "gzip"
+    return _answer(request, content, TYPES[".js"], headers)
 
 
 @router.get("/web/{name}")
@@ -34,19 +56,23 @@ async def file(request: Request, name: str) -> Response:
 def page(request: Request) -> Response:
     """The page, which knows whether there is a store, and by its address what to show: `/`, or `/attention/{id}`."""
     kept = "none" if request.app.state.store is None else "kept"
-    return _answer(request, FILES["index.html"].replace(b"STORE", kept.encode()), TYPES[".html"])
+    return _answer(request, INDEX.replace(b"STORE", kept.encode()), TYPES[".html"])
 
 
-def _answer(request: Request, content: bytes, media_type: str) -> Response:
-    """The content, or 304 where the browser has it; it asks each time, so that a new server has a new page at once."""
+@lru_cache(maxsize=1)
+def _gzipped(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)  # the same of every process
+
+
+def _answer(request: Request, content: bytes, media_type: str, caching: dict[str, str] = ASKED) -> Response:
+    """The content, or 304 where the browser has it."""
     tag = etag(content)
     headers = {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-        "Vary": "Accept",
         "ETag": tag,
+        **caching,
     }
     if is_known(tag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)

@@ -1,7 +1,9 @@
 """The explorer page for everyone: its headers, who cannot see it, small screens, and what there may not be."""
 
 import itertools
+import re
 import shutil
+from importlib.metadata import version
 
 import httpx
 import pytest
@@ -64,6 +66,20 @@ def test_the_page_and_its_files_may_load_nothing_but_themselves(server):
         assert (again.status_code, again.content) == (304, b"")
     assert httpx.get(f"{server}/web/index.html").status_code == 404
     assert httpx.get(f"{server}/web/..%2fapp.py").status_code == 404
+
+
+def test_vega_comes_from_the_server_once_and_compressed(server):
+    (url,) = re.findall('data-vega="(.*?)"', httpx.get(f"{server}/").text)
+    with httpx.Client(base_url=server, timeout=30) as client:
+        small, plain = client.get(url), client.get(url, headers={"Accept-Encoding": "identity"})
+        assert small.content == plain.content
+        assert int(small.headers["content-length"]) < 0.4 * int(plain.headers["content-length"])
+        for answer in (small, plain):
+            assert "immutable" in answer.headers["cache-control"]
+            assert answer.headers["vary"] == "Accept-Encoding"
+            again = client.get(url, headers={**answer.request.headers, "If-None-Match": answer.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+    assert url.rpartition("-")[2] == version("vl-convert-python")
 
 
 def test_the_address_of_an_explanation_is_a_page_in_a_browser_and_json_in_a_program(client, example):
