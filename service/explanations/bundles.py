@@ -15,6 +15,7 @@ from service.explanations.record import Explanation, Ragged
 
 T = TypeVar("T")
 ID = 16  # bytes, of which the first 6 are the milliseconds since 1970
+MOST, MOST_BYTES = 64, 256_000  # explanations that are kept in one record, and their size: to read one reads them all
 SPAN = 5  # bytes
 SPAN_DIGITS = 11  # of the id as it is written, one of them a hyphen
 
@@ -73,24 +74,22 @@ class Bundle(Head, frozen=True, array_like=True):
     @classmethod
     def of(cls, explanations: Sequence[Explanation]) -> "Bundle":
         """Of explanations of the same version of a model, at least one."""
-        first = explanations[0]
-        return cls(
-            ids=b"".join([bytes.fromhex(one.id.replace("-", "")) for one in explanations]),
-            created=[one.created for one in explanations],
-            counts=[len(one) for one in explanations],
-            model=first.model,
-            version=first.version,
-            labels=_chain([one.labels for one in explanations]),
-            task=first.task,
-            features=first.features,
-            classes=first.classes,
-            sequences=_join([one.sequences for one in explanations]),
-            predictions=np.concatenate([one.predictions for one in explanations]),
-            attention=_join([one.attention for one in explanations]),
-            texts=_chain([one.texts for one in explanations]),
-            answers=_chain([one.answers for one in explanations]),
-            unknown=_chain([one.unknown for one in explanations]),
-        )
+        ids = b"".join([bytes.fromhex(one.id.replace("-", "")) for one in explanations])
+        return cls(ids, [one.created for one in explanations], [len(one) for one in explanations], *_rest(explanations))
+
+    @classmethod
+    def join(cls, bundles: Sequence["Bundle"]) -> "Bundle":
+        """All of bundles of the same version of a model, at least one."""
+        if len(bundles) == 1:
+            return bundles[0]
+        created = [created for one in bundles for created in one.created]
+        counts = [count for one in bundles for count in one.counts]
+        return cls(b"".join([one.ids for one in bundles]), created, counts, *_rest(bundles))
+
+    @property
+    def last(self) -> bytes:
+        """The largest id."""
+        return max(self.id(index) for index in range(len(self)))
 
     def __iter__(self) -> Iterator[Explanation]:
         return (self._explanation(index, rows) for index, rows in enumerate(self.rows))
@@ -135,9 +134,43 @@ def bundle(explanations: Iterable[Explanation]) -> list[Bundle]:
     return [Bundle.of(some) for some in alike.values()]
 
 
+def merge(records: Iterable[bytes]) -> Iterator[Bundle]:
+    """Encoded bundles as fewer, each of one version of a model, of ids of one `span`, and not much above `MOST`."""
+    alike: defaultdict[tuple[str, int, bytes], list[tuple[Bundle, int]]] = defaultdict(list)
+    for record in records:
+        one = decode(record)
+        some = alike[one.model, one.version, one.ids[:SPAN]]
+        some.append((one, len(record)))
+        if sum(len(one) for one, _ in some) >= MOST or sum(size for _, size in some) >= MOST_BYTES:
+            yield Bundle.join([one for one, _ in some])
+            some.clear()
+    for some in alike.values():
+        if some:
+            yield Bundle.join([one for one, _ in some])
+
+
 def span(id: bytes) -> tuple[bytes, bytes]:
     """The least and the largest id of the 0.256 s in which this one was made; no bundle reaches into two of them."""
     return id[:SPAN] + bytes(ID - SPAN), id[:SPAN] + b"\xff" * (ID - SPAN)
+
+
+def _rest(parts: Sequence[Explanation] | Sequence[Bundle]) -> tuple[Any, ...]:
+    """The fields of a bundle behind ids, times and counts."""
+    first = parts[0]
+    return (
+        first.model,
+        first.version,
+        _chain([one.labels for one in parts]),
+        first.task,
+        first.features,
+        first.classes,
+        _join([one.sequences for one in parts]),
+        np.concatenate([one.predictions for one in parts]),
+        _join([one.attention for one in parts]),
+        _chain([one.texts for one in parts]),
+        _chain([one.answers for one in parts]),
+        _chain([one.unknown for one in parts]),
+    )
 
 
 def _join(parts: list[Ragged | None]) -> Ragged | None:

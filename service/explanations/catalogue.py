@@ -1,7 +1,6 @@
 """What lists of explanations in a SQLite file are made from: all of them but their arrays, in a table of its own.
 
-Looking through the whole of it for a model or a label takes milliseconds. It follows the bundles with some delay, many
-at a time: a second table, or an index, would make a commit of one explanation much longer.
+Looking through the whole of it for a model or a label takes milliseconds.
 """
 
 import math
@@ -13,20 +12,14 @@ from typing import NamedTuple
 import msgspec
 from uuid_utils import UUID
 
-from service.explanations.bundles import SPAN, Head, decode_head, span
+from service.explanations.bundles import SPAN, Bundle, Head, decode_head, span
 from service.explanations.store import Entry, Filter
 
-TABLES = ("catalogue", "catalogued")
 AT_A_TIME = 64  # bundles that are read as one row
-SCHEMA = (
-    # Of each bundle; see the table of bundles.
-    """CREATE TABLE IF NOT EXISTS catalogue (
-        last BLOB PRIMARY KEY, sequence INTEGER, created REAL, model TEXT, version INTEGER, labels TEXT, head BLOB
-    ) WITHOUT ROWID""",
-    # The last bundle that is in the catalogue.
-    "CREATE TABLE IF NOT EXISTS catalogued (one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL)",
-    "INSERT OR IGNORE INTO catalogued VALUES (1, 0)",
-)
+# Of each bundle: its largest id, its number, the latest time, all its labels, what lists are made of.
+SCHEMA = """CREATE TABLE IF NOT EXISTS catalogue (
+    last BLOB PRIMARY KEY, sequence INTEGER, created REAL, model TEXT, version INTEGER, labels TEXT, head BLOB
+) WITHOUT ROWID"""
 
 
 class Match(NamedTuple):
@@ -52,17 +45,15 @@ class Match(NamedTuple):
         return Entry(id, created, head.model, head.version, count, labels)
 
 
-def catch_up(db: sqlite3.Connection) -> None:
-    """Adds the bundles that are new since the last time."""
-    db.execute(
-        "INSERT INTO catalogue SELECT last, sequence, created, model, version, labels, head FROM bundles "
-        "WHERE sequence > (SELECT sequence FROM catalogued)"
-    )
-    db.execute("UPDATE catalogued SET sequence = coalesce((SELECT max(sequence) FROM bundles), 0)")
+def add(db: sqlite3.Connection, sequence: int, bundle: Bundle) -> None:
+    """Adds a bundle, of this number."""
+    labels = msgspec.json.encode(sorted(set(bundle.labels or []))).decode()
+    row = (bundle.last, sequence, max(bundle.created), bundle.model, bundle.version, labels, bundle.encode_head())
+    db.execute("INSERT INTO catalogue VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def find(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, limit: int) -> list[Match]:
-    """The newest that pass the filter, newest first, out of what `catch_up` has added.
+    """The newest that pass the filter, newest first.
 
     Args:
         oldest: seconds since 1970; what was made before has been kept long enough.

@@ -10,33 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from service.explanations import catalogue
+from service.explanations import catalogue, journal
 from service.explanations.store import StoreError
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 9  # of the rows; PRAGMA user_version of the file
+FORMAT = 10  # of the rows; PRAGMA user_version of the file
 SCHEMA = (
-    # A row holds the explanations (sequence - how many, sequence], numbered in the order in which they came. `last` is
-    # the largest id, `created` the latest, `labels` are all of them.
+    # A record holds the explanations (sequence - how many, sequence], numbered in the order in which they came. `last`
+    # is the largest id, `created` the latest.
     """CREATE TABLE IF NOT EXISTS bundles (
-        sequence INTEGER PRIMARY KEY,
-        last BLOB NOT NULL,
-        created REAL NOT NULL,
-        model TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        labels TEXT NOT NULL,
-        head BLOB NOT NULL,
-        record BLOB NOT NULL
+        sequence INTEGER PRIMARY KEY, last BLOB NOT NULL, created REAL NOT NULL, record BLOB NOT NULL
     )""",
     "CREATE TABLE IF NOT EXISTS notes (id BLOB, name TEXT, note BLOB, PRIMARY KEY (id, name)) WITHOUT ROWID",
-    *catalogue.SCHEMA,
+    catalogue.SCHEMA,
+    journal.SCHEMA,
 )
 # Tables of this format and of earlier ones.
-TABLES = ("bundles", "notes", "explanations", "entries", *catalogue.TABLES)
+TABLES = ("bundles", "notes", "explanations", "entries", "catalogue", "catalogued", "journals")
 # Pages of the write-ahead log, of 4 kB, before they are moved into the file, which takes milliseconds: not too often.
 CHECKPOINT = 4000
+BUSY_S = 5  # to wait while another connection writes
 
 
 class Connection:
@@ -44,17 +39,16 @@ class Connection:
 
     Args:
         path: of the file.
-        timeout: seconds to wait while another connection writes.
-        checkpoint: pages of the write-ahead log from which on a commit moves them into the file; 0: never.
 
     Attributes:
         db: only for use on the thread, once the event loop runs.
     """
 
-    def __init__(self, path: Path, timeout: float = 5, checkpoint: int = CHECKPOINT) -> None:
-        self.db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; a power cut may cost the last answers
-        self.db.execute(f"PRAGMA wal_autocheckpoint={checkpoint}")
+        self.db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
         self._thread = ThreadPoolExecutor(1, "sqlite")
 
     def prepare(self) -> None:
@@ -66,6 +60,7 @@ class Connection:
                 logger.warning("explanations of another version of this server are dropped")
                 for table in TABLES:
                     db.execute(f"DROP TABLE IF EXISTS {table}")
+                journal.drop(self._path)
             for statement in SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {FORMAT}")
@@ -95,11 +90,11 @@ class Connection:
         """Calls the function on the thread.
 
         Raises:
-            StoreError: SQLite failed.
+            StoreError: SQLite failed, or a journal.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the SQLite store failed: {error}") from error
 
     async def close(self) -> None:

@@ -1,5 +1,7 @@
 """Explanations in one SQLite file, which survives a restart and a kill (WAL), and which other processes may read."""
 
+import asyncio
+import logging
 import sqlite3
 import time
 from collections import defaultdict
@@ -11,32 +13,31 @@ import msgspec
 from uuid_utils import UUID
 
 from service.errors import StartupError
-from service.explanations import catalogue
+from service.explanations import catalogue, journal
 from service.explanations.bundles import Bundle, bundle, decode, span
 from service.explanations.catalogue import Match
 from service.explanations.database import Connection
 from service.explanations.groups import Groups, Kept
+from service.explanations.journal import Journal
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreError
 
-Row = tuple[int, bytes, float, str, int, str, bytes, bytes]
-AT_ONCE = 256_000  # bytes that are committed on the event loop: that takes less than going to a thread and back
-BEHIND = 1024  # explanations from one time that the catalogue follows, and what is too much is deleted, to the next
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 256_000  # bytes that are written on the event loop: that takes less than going to a thread and back
+FOLD_S = 0.1  # after which what is in the journal goes into the database
+JOURNAL = 16_000_000  # bytes, after which a new one is begun
+UNTIDY = 1024  # explanations from one time that what is too much is deleted to the next
 AT_A_TIME = 32  # bundles that are read as one row
-INSERT = "INSERT INTO bundles VALUES ((SELECT coalesce(max(sequence), 0) FROM bundles) + ?, ?, ?, ?, ?, ?, ?, ?)"
-# The bundle with an explanation: the catalogue knows it, and what it does not know yet is at the end.
-FIND = """SELECT sequence, record, (SELECT max(sequence) FROM bundles) FROM bundles WHERE sequence = coalesce(
-    (SELECT sequence FROM catalogue WHERE last BETWEEN :id AND :end AND instr(head, :id)),
-    (SELECT sequence FROM bundles WHERE sequence > (SELECT sequence FROM catalogued) AND instr(head, :id))
-)"""
+FIND = """SELECT sequence, record, (SELECT max(sequence) FROM bundles) FROM bundles WHERE sequence =
+    (SELECT sequence FROM catalogue WHERE last BETWEEN :id AND :end AND instr(head, :id))"""
 
 
 class SQLiteStore:
     """A `Store` in one file, bounded by count and by age.
 
-    What is put is committed in groups, as one row for each model. Reading has a connection and a thread of its own, so
-    that it does not wait for writing. So has writing, but for small groups: they are committed right away, if nobody
-    else writes.
+    What is put is written to a journal, which goes into the file a little later, or before anyone reads. Reading has a
+    connection and a thread of its own, so that it does not wait for writing.
 
     Args:
         path: the file; made, with its folder, where it is not there.
@@ -45,24 +46,26 @@ class SQLiteStore:
         clock: seconds since 1970.
 
     Attributes:
-        trouble: see `Store.trouble`: why the last commit failed; the next tries again.
+        trouble: see `Store.trouble`: why the file or the journal failed last; both are tried again before all else.
 
     Raises:
         StartupError: the file cannot be opened or is not a database.
     """
 
     def __init__(self, path: Path, max_count: int, max_age: float, clock: Callable[[], float] = time.time) -> None:
-        self._max_count, self._max_age, self._clock = max_count, max_age, clock
+        self._path, self._max_count, self._max_age, self._clock = path, max_count, max_age, clock
         self._groups: Groups[Explanation] = Groups(self._commit)
-        self._behind = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._folding: asyncio.Task[None] | None = None
+        self._untidy = UNTIDY
         self.trouble: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)  # it holds what callers sent
             self._writer = Connection(path)
             self._writer.prepare()
-            self._tidy()
-            self._reader, self._at_once = Connection(path), Connection(path, timeout=0, checkpoint=0)
+            self._fold_all()
+            self._journal, self._reader = Journal(path), Connection(path)
         except (OSError, sqlite3.Error) as error:
             raise StartupError(f"expected a SQLite file for explanations at {path}, received: {error}") from error
 
@@ -75,17 +78,19 @@ class SQLiteStore:
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
-        key = _key(id)
-        return await self._reader.do(self._get, key) if key else None
+        if (key := _key(id)) is None:
+            return None
+        await self._bring_in()
+        return await self._reader.do(self._get, key)
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """See `Store.latest`."""
-        await self._writer.do(self._catch_up)
+        await self._bring_in()
         return await self._reader.do(self._latest, filter, limit)
 
     async def read(self, filter: Filter, limit: int) -> list[Explanation]:
         """See `Store.read`."""
-        await self._writer.do(self._catch_up)
+        await self._bring_in()
         return await self._reader.do(self._read, filter, limit)
 
     async def delete(self, id: str) -> bool:
@@ -110,52 +115,88 @@ class SQLiteStore:
             await self._writer.do(self._keep_note, key, name, note)
 
     async def close(self) -> None:
-        """See `Store.close`."""
+        """See `Store.close`. What cannot be brought into the file now stays in the journal, for the next start."""
         await self._groups.settle()
-        for connection in (self._writer, self._reader, self._at_once):
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._folding is not None:
+            await self._folding
+        self._journal.close()
+        try:
+            await self._writer.do(self._fold)
+            await self._writer.do(self._fold_all)  # which deletes the journal
+        except StoreError as error:
+            logger.error("explanations stay in %s: %s", self._journal.path, error)
+        for connection in (self._writer, self._reader):
             await connection.close()
 
     def _commit(self, explanations: list[Explanation]) -> Awaitable[None] | None:
-        """Commits a group: right here if it is small, unless someone else writes, or it is time to tidy up."""
-        rows = [_row(one) for one in bundle(explanations)]
-        behind = self._behind
-        self._behind += len(explanations)
-        if behind < BEHIND and sum(len(record) for *_, record in rows) <= AT_ONCE:
-            try:
-                _insert(self._at_once, rows)
-            except sqlite3.Error:  # busy, mostly; what it is otherwise comes out on the thread
-                pass
-            else:
-                self.trouble = None
-                return None
-        return self._write(rows)
+        """Writes a group to the journal: right here if it is small and all is well."""
+        records = [one.encode() for one in bundle(explanations)]
+        if self._journal.size >= JOURNAL:
+            self._journal.close()
+            self._journal = Journal(self._path)
+        self._fold_later()
+        if self.trouble is not None or sum(map(len, records)) > AT_ONCE:
+            return self._write(records)
+        self._append(records)
+        return None
 
-    async def _write(self, rows: list[Row]) -> None:
+    async def _write(self, records: list[bytes]) -> None:
+        """Writes to the journal on a thread, once what failed last works again."""
+        if self.trouble is not None:
+            await self._bring_in()
+        await self._writer.do(self._append, records)
+
+    def _append(self, records: list[bytes]) -> None:
         try:
-            await self._writer.do(self._insert_and_tidy, rows)
+            self._journal.append(records)
+        except StoreError as error:
+            self.trouble = str(error)
+            raise
+
+    def _fold_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FOLD_S, self._fold_now)
+
+    def _fold_now(self) -> None:
+        self._folding = asyncio.create_task(self._keep_folding())
+
+    async def _keep_folding(self) -> None:
+        """Folds; what comes meanwhile, or if it fails, again later."""
+        self._timer = None
+        try:
+            await self._bring_in()
+        except StoreError:
+            self._fold_later()
+
+    async def _bring_in(self) -> None:
+        """Moves what is in the journals into the file, and knows whether that works."""
+        try:
+            await self._writer.do(self._fold)
         except StoreError as error:
             self.trouble = str(error)
             raise
         self.trouble = None
 
-    def _insert_and_tidy(self, rows: list[Row]) -> None:
-        _insert(self._writer, rows)
-        if self._behind >= BEHIND:
+    def _fold(self) -> None:
+        if journal.is_behind(self._writer.db, self._path):
+            self._fold_all()
+
+    def _fold_all(self) -> None:
+        with self._writer.transaction() as db:
+            self._untidy += journal.fold(db, self._path)
+        if self._untidy >= UNTIDY:
             self._tidy()
 
-    def _catch_up(self) -> None:
-        with self._writer.transaction() as db:
-            catalogue.catch_up(db)
-
     def _tidy(self) -> None:
-        """Brings the catalogue up to date, and deletes what is too much or too old; reading looks at that itself."""
-        self._behind = 0
+        """Deletes what is too much or too old; reading looks at that itself."""
+        self._untidy = 0
         with self._writer.transaction() as db:
-            catalogue.catch_up(db)
             gone = db.execute(
                 "SELECT sequence, last FROM bundles WHERE sequence <= (SELECT max(sequence) FROM bundles) - ?"
                 " UNION SELECT sequence, last FROM (SELECT * FROM bundles ORDER BY sequence LIMIT ?) WHERE created < ?",
-                (self._max_count, BEHIND, self._oldest()),
+                (self._max_count, UNTIDY, self._oldest()),
             ).fetchall()
             db.executemany("DELETE FROM bundles WHERE sequence = ?", ((sequence,) for sequence, _ in gone))
             db.executemany("DELETE FROM catalogue WHERE last = ?", ((last,) for _, last in gone))
@@ -186,10 +227,10 @@ class SQLiteStore:
         return catalogue.find(db, filter, self._oldest(), self._max_count, limit)
 
     def _delete_some(self, filter: Filter) -> int:
+        self._fold()
         with self._writer.transaction() as db:
-            catalogue.catch_up(db)
             gone: defaultdict[int, set[int]] = defaultdict(set)
-            for match in self._find(db, filter, BEHIND):
+            for match in self._find(db, filter, UNTIDY):
                 gone[match.sequence].add(match.place)
                 db.execute("DELETE FROM notes WHERE id = ?", (match.id,))
             for sequence, places in gone.items():
@@ -198,6 +239,7 @@ class SQLiteStore:
             return sum(map(len, gone.values()))
 
     def _delete(self, id: bytes) -> bool:
+        self._fold()
         with self._writer.transaction() as db:
             found = _find(db, id)
             if found is None:
@@ -212,24 +254,10 @@ class SQLiteStore:
         return bytes(found[0]) if found else None
 
     def _keep_note(self, id: bytes, name: str, note: bytes) -> None:
+        self._fold()
         with self._writer.transaction() as db:
             if _find(db, id) is not None:
                 db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (id, name, note))
-
-
-def _row(bundle: Bundle) -> Row:
-    last = max(bundle.id(index) for index in range(len(bundle)))
-    labels = msgspec.json.encode(sorted(set(bundle.labels or []))).decode()
-    head, created = bundle.encode_head(), max(bundle.created)
-    return len(bundle), last, created, bundle.model, bundle.version, labels, head, bundle.encode()
-
-
-def _insert(connection: Connection, rows: list[Row]) -> None:
-    if len(rows) == 1:
-        connection.db.execute(INSERT, rows[0])
-    else:
-        with connection.transaction() as db:
-            db.executemany(INSERT, rows)
 
 
 def _find(db: sqlite3.Connection, id: bytes) -> tuple[int, Bundle, int] | None:
@@ -278,7 +306,7 @@ def _rewrite(db: sqlite3.Connection, sequence: int, rest: list[Explanation]) -> 
     """Leaves only these in a bundle. Of an empty one the number stays, which is not given twice."""
     head, record = (Bundle.of(rest).encode_head(), Bundle.of(rest).encode()) if rest else (b"", b"")
     [last] = db.execute("SELECT last FROM bundles WHERE sequence = ?", (sequence,)).fetchone()
-    db.execute("UPDATE bundles SET head = ?, record = ? WHERE sequence = ?", (head, record, sequence))
+    db.execute("UPDATE bundles SET record = ? WHERE sequence = ?", (record, sequence))
     db.execute("UPDATE catalogue SET head = ? WHERE last = ?", (head, last))
 
 

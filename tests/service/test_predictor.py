@@ -7,6 +7,7 @@ import pytest
 
 from service.errors import Invalid
 from service.explanations.sqlite import SQLiteStore
+from service.explanations.store import Filter, StoreError
 from service.predictor import Predictor, name_labels
 from service.repository import Repository
 from service.settings import Settings
@@ -70,6 +71,9 @@ def test_a_store_that_fails_does_not_cost_the_prediction_and_is_not_silent(tmp_p
     with sqlite3.connect(path) as other:
         other.execute("DROP TABLE bundles")
     other.close()
+    assert predict(tmp_path, store)["id"]  # it is in the journal, and will be read once there is a table again
+    with pytest.raises(StoreError):
+        asyncio.run(store.latest(Filter(), 1))
     answer = predict(tmp_path, store)
     asyncio.run(store.close())
     assert answer["predictions"] == [2.5]
