@@ -126,6 +126,35 @@ class Bundle(Head, frozen=True, array_like=True):
         return _encoder.encode((self.ids, self.created, self.counts, self.model, self.version, self.labels))
 
 
+def encode(explanations: Sequence[Explanation]) -> list[bytes]:
+    """All of them as few encoded bundles."""
+    if len(explanations) == 1:
+        return [_encode_one(explanations[0])]
+    return [one.encode() for one in bundle(explanations)]
+
+
+def _encode_one(one: Explanation) -> bytes:
+    """The encoded bundle of this one alone, in a third of the time that it takes to make a bundle of it first."""
+    fields = (
+        bytes.fromhex(one.id.replace("-", "")),
+        (one.created,),
+        (len(one.predictions),),
+        one.model,
+        one.version,
+        one.labels,
+        one.task,
+        one.features,
+        one.classes,
+        None if one.sequences is None else _ragged_to_wire(one.sequences),
+        _array_to_wire(one.predictions),
+        None if one.attention is None else _ragged_to_wire(one.attention),
+        one.texts,
+        one.answers,
+        one.unknown,
+    )
+    return _encoder.encode(fields)
+
+
 def bundle(explanations: Iterable[Explanation]) -> list[Bundle]:
     """All of them in few bundles, each of one version of a model, and of ids of one `span`."""
     alike: defaultdict[tuple[str, int, str], list[Explanation]] = defaultdict(list)
@@ -189,10 +218,16 @@ def _chain(parts: list[list[T] | None]) -> list[T] | None:
 
 
 def _to_wire(value: Any) -> Any:
-    if isinstance(value, Ragged):
-        widths = None if value.widths is None else value.widths.astype("<i4").tobytes()
-        return _to_wire(value.values), value.lengths.astype("<i4").tobytes(), widths
-    return value.shape, value.astype("<f4", copy=False).tobytes()
+    return _ragged_to_wire(value) if isinstance(value, Ragged) else _array_to_wire(value)
+
+
+def _ragged_to_wire(ragged: Ragged) -> tuple[Any, bytes, bytes | None]:
+    widths = None if ragged.widths is None else ragged.widths.astype("<i4", copy=False).tobytes()
+    return _array_to_wire(ragged.values), ragged.lengths.astype("<i4", copy=False).tobytes(), widths
+
+
+def _array_to_wire(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    return array.shape, array.astype("<f4", copy=False).tobytes()
 
 
 def _from_wire(kind: type, value: Any) -> Any:

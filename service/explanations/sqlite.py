@@ -14,7 +14,7 @@ from uuid_utils import UUID
 
 from service.errors import StartupError
 from service.explanations import catalogue, journal
-from service.explanations.bundles import Bundle, bundle, decode, span
+from service.explanations.bundles import Bundle, decode, encode, span
 from service.explanations.catalogue import Match
 from service.explanations.database import Connection
 from service.explanations.groups import Groups, Kept
@@ -132,7 +132,7 @@ class SQLiteStore:
 
     def _commit(self, explanations: list[Explanation]) -> Awaitable[None] | None:
         """Writes a group to the journal: right here if it is small and all is well."""
-        records = [one.encode() for one in bundle(explanations)]
+        records = encode(explanations)
         if self._journal.size >= JOURNAL:
             self._journal.close()
             self._journal = Journal(self._path)
