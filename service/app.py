@@ -27,6 +27,7 @@ from service.repository import Repository
 from service.routes import (
     attention,
     compare,
+    drawing,
     export,
     faithfulness,
     health,
@@ -118,7 +119,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     app.state.renderer = Renderer()
     app.state.predictor = Predictor(repository, store, settings, shared.telemetry)
     # /attention/{id} after what is no id.
-    kept = (overviews, pictures, listing, summary, compare, export, attention, faithfulness)
+    kept = (overviews, drawing, pictures, listing, summary, compare, export, attention, faithfulness)
     for routes in (predict, *kept, models, open_inference, health, metrics, web):
         app.include_router(routes.router)
     patch_fastapi(app, redirect_from_root_to_docs=False)

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from service.arrays import FloatArray
 from service.explanations import themes
+from service.explanations.choosing import add_choices
 from service.explanations.faithfulness import EFFECT
 from service.explanations.lines import characters_panel, overview_panel, value_panels
 from service.explanations.matrix import FRAMED, describe_matrix, matrix_chart, matrix_view, texts_of
 from service.explanations.panels import (
+    HELD,
     LANES,
     Panel,
     Sizes,
@@ -51,11 +53,14 @@ def themed(chart: Chart, theme: ThemeName) -> Chart:
     return {**chart, "config": themes.config(themes.THEMES[theme])}
 
 
-def explanation_chart(explanation: Explanation, index: int | Literal["all"]) -> Chart:
+def explanation_chart(
+    explanation: Explanation, index: int | Literal["all"], changes: NDArray[np.float64] | None = None
+) -> Chart:
     """A sequence: its features as lines over time, its weights as a heat band and as bars on the same axis.
 
     Args:
         index: which sequence of the explanation; all: the first `MOST`, smaller, above each other.
+        changes: `(time,)`, what leaving out each step of one sequence changes: drawn beneath, but not of text.
 
     Returns:
         A Vega-Lite definition. A model without attention gets the lines and a title that says so. Of text, the matrix
@@ -68,14 +73,15 @@ def explanation_chart(explanation: Explanation, index: int | Literal["all"]) -> 
         width = {"least": 14 * len(texts_of(explanation, index)[0]), "most": chart["width"]}
         return {"$schema": SCHEMA, "config": CONFIG, "padding": 12, "usermeta": width, **chart}
     sequence = explanation.sequences[index]
+    left_out = [] if changes is None else [bars_panel(changes_of(changes, EFFECT))]
     if explanation.attention is None:
-        panels = value_panels(sequence, explanation.features, [])
+        panels = [*value_panels(sequence, explanation.features, []), *left_out]
         return _chart(explanation, index, panels, NO_ATTENTION, f"{NO_ATTENTION.capitalize()}.")
     attention = explanation.attention[index]
     sizes = weights_of(steps(attention))
     rows = explanation.features if attention.ndim == 2 else ["weight"]
     heat = heat_panel(attention if attention.ndim == 2 else attention[:, None], rows)
-    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes)]
+    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes), *left_out]
     found = "most weight on step " + enumerate_steps(sizes.told())
     told = describe_values(explanation, index, sizes.told(), "Most weight lies on")
     return _chart(explanation, index, panels, found, told)
@@ -88,7 +94,7 @@ def occlusion_chart(explanation: Explanation, index: int, changes: NDArray[np.fl
         changes: `(time,)`.
     """
     sizes = changes_of(changes, EFFECT)
-    heat = heat_panel(changes[:, None], ["change"], sizes.range)
+    heat = heat_panel(changes[:, None], ["change"], "change-cells", sizes.range)
     panels = [*_inputs(explanation, index, sizes.top), heat, bars_panel(sizes)]
     found = _changes_most(sizes)
     told = describe_values(explanation, index, sizes.told(), "The prediction changes most without")
@@ -136,11 +142,32 @@ def _chart(explanation: Explanation, index: int, panels: list[Panel], found: str
         found += f"; of {every} neighbouring steps the largest is drawn"
     if features > LANES:
         found += f"; the first {LANES} of {features} features are drawn"
+    add_choices(panels)
     return stacked(title(heading(explanation, index), found), told, over_time(panels, length))
 
 
-def stacked(title: dict[str, list[str]], description: str, panels: list[Panel], spacing: int = 8) -> Chart:
-    """Panels above each other, as wide as each other."""
+def stacked(title: dict[str, list[str]], description: str, panels: list[Panel]) -> Chart:
+    """Panels above each other on one axis, and their data, each of which a page may change: `view.data(name, rows)`.
+
+    Returns:
+        A definition whose `usermeta` says which widths it fits, and in `panels` what is drawn from the top down: the
+        `kind` of each, its `features`, and its `name`; the scale of its values is called `{name}_y`.
+    """
+    chart = above_each_other(title, description, [panel.view for panel in panels])
+    shown = [{"kind": panel.kind, "features": list(panel.features), "name": panel.view.get("name")} for panel in panels]
+    return {
+        **chart,
+        "params": [{"name": HELD, "value": {}}],
+        "datasets": {name: rows for panel in panels for name, rows in panel.data.items()},
+        "usermeta": {**chart["usermeta"], "panels": shown},
+        "resolve": {"scale": {"x": "shared", "color": "independent"}},
+    }
+
+
+def above_each_other(
+    title: dict[str, list[str]], description: str, views: list[dict[str, Any]], spacing: int = 8
+) -> Chart:
+    """Views above each other."""
     return {
         "$schema": SCHEMA,
         "title": title,
@@ -149,7 +176,7 @@ def stacked(title: dict[str, list[str]], description: str, panels: list[Panel], 
         "padding": 12,
         "usermeta": {"least": 160, "most": 1200},
         "spacing": spacing,
-        "vconcat": [{"width": WIDTH, **panel} for panel in panels],
+        "vconcat": [{"width": WIDTH, **view} for view in views],
         "resolve": {"scale": {"color": "independent"}},
     }
 
@@ -166,7 +193,7 @@ def _all_chart(explanation: Explanation) -> Chart:
             for index in range(count)
         ]
         told = " ".join(describe_matrix(explanation, index) for index in range(count))
-        return stacked(title(head, FRAMED), told, views, spacing=20)
+        return above_each_other(title(head, FRAMED), told, views, spacing=20)
     longest = max(len(_sequence(explanation, index)) for index in range(count))
     panels = [panel for index in range(count) for panel in _row(explanation, index, longest)]
     found = "values and weights of each" if explanation.attention is not None else NO_ATTENTION
@@ -180,8 +207,8 @@ def _row(explanation: Explanation, index: int, span: int) -> list[Panel]:
     sizes = (
         None if explanation.attention is None else weights_of(steps(explanation.attention[index]), f"weights-{index}")
     )
-    values = overview_panel(f"values-{index}", sequence, names, [] if sizes is None else sizes.top, span)
-    values["title"] = _row_title(explanation, index)
+    values = overview_panel(f"-{index}", sequence, names, [] if sizes is None else sizes.top, span)
+    values.view["title"] = _row_title(explanation, index)
     return [values] if sizes is None else [values, bars_panel(sizes, 40, span)]
 
 

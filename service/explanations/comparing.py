@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from service.arrays import FloatArray
-from service.explanations.charts import NO_ATTENTION, Chart, stacked
+from service.explanations.charts import NO_ATTENTION, Chart, above_each_other, stacked
 from service.explanations.lines import overview_panel
 from service.explanations.matrix import FRAMED, describe_matrix, matrix_view
 from service.explanations.measures import top_steps
@@ -55,8 +55,8 @@ def _names(a: Explanation, b: Explanation) -> str:
 def _side(one: Explanation, index: int, weights: FloatArray | None, letter: str, span: int) -> list[Panel]:
     sizes = None if weights is None else weights_of(weights, f"weights-{letter}")
     top = [] if sizes is None else sizes.top
-    values = overview_panel(f"values-{letter}", (one.sequences or [])[index], one.features, top, span)
-    values |= {"height": 80, "title": _side_title(one, index, letter)}
+    values = overview_panel(f"-{letter}", (one.sequences or [])[index], one.features, top, span)
+    values.view.update(height=80, title=_side_title(one, index, letter))
     return [values] if sizes is None else [values, bars_panel(sizes, 60, span)]
 
 
@@ -95,6 +95,7 @@ def _difference(difference: FloatArray) -> Panel:
     y = {"field": "size", "type": "quantitative", "title": "b \N{MINUS SIGN} a", "axis": axis, "scale": scale}
     sides = [
         {
+            "data": {"name": "difference"},
             "mark": {"type": "bar", "style": style},
             "transform": [{"filter": f"datum.size {side} 0"}],
             "encoding": {"x2": {"field": "end"}, "y": y, "y2": {"datum": 0}},
@@ -103,14 +104,15 @@ def _difference(difference: FloatArray) -> Panel:
     ]
     names = [
         {
-            "data": {"values": named},
+            "data": {"name": "difference-top"},
             "transform": [{"filter": f"datum.size {'>=' if up else '<'} 0"}],
             "mark": {"type": "text", "dy": -7 if up else 8},
             "encoding": {"y": y, "text": {"field": "text"}},
         }
         for up in (True, False)
     ]
-    return {"height": 100, "data": {"name": "difference", "values": bars}, "layer": [*sides, *names]}
+    view = {"height": 100, "layer": [*sides, *names]}
+    return Panel(view, {"difference": bars, "difference-top": named}, "difference")
 
 
 def _texts(a: Explanation, b: Explanation, index: int) -> Chart:
@@ -120,4 +122,4 @@ def _texts(a: Explanation, b: Explanation, index: int) -> Chart:
         for one, letter in ((a, "a"), (b, "b"))
     ]
     told = f"Two explanations. a: {describe_matrix(a, index)} b: {describe_matrix(b, index)}"
-    return stacked(title(f"a and b: {_names(a, b)}", FRAMED), told, views, spacing=20)
+    return above_each_other(title(f"a and b: {_names(a, b)}", FRAMED), told, views, spacing=20)

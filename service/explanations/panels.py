@@ -6,7 +6,7 @@ A panel is a layered Vega-Lite view. Its marks have styles and no colours, see `
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,30 @@ from service.arrays import FloatArray
 from service.explanations.measures import top_steps
 from service.explanations.words import change, percent
 
-Panel = dict[str, Any]
+Row = dict[str, Any]
+Layer = dict[str, Any]
 TOP = 3  # steps that are marked
 LANES = 24  # features that are drawn at most
 COLUMNS = 800  # steps that are drawn one by one; of more, neighbours together
+HELD = "held"  # the parameter that holds axes, see choosing.py
 NEAR = 0.05  # of the axis: labels of steps that are as near would be on top of each other
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A layered view and its data.
+
+    Attributes:
+        view: its Vega-Lite definition, which names its data.
+        data: rows, by the name of the data.
+        kind: what it shows; see `stacked`.
+        features: that it shows, where it shows features.
+    """
+
+    view: dict[str, Any]
+    data: dict[str, list[Row]]
+    kind: Literal["values", "characters", "heat", "weights", "changes", "profile", "counts", "difference", "nothing"]
+    features: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -27,6 +46,7 @@ class Sizes:
     """A number for each step, and how it is drawn and told: a weight, or a change.
 
     Attributes:
+        kind: "weights", "changes" or "counts".
         name: of the data.
         values: `(time,)`.
         title: of the axis.
@@ -37,6 +57,7 @@ class Sizes:
         marked: steps that are marked, of those that are more than 0.
     """
 
+    kind: Literal["weights", "changes", "counts"]
     name: str
     values: NDArray[np.floating]
     title: str
@@ -60,12 +81,24 @@ class Sizes:
 
 def weights_of(values: FloatArray, name: str = "weights") -> Sizes:
     """Weights `(time,)`."""
-    return Sizes(name, values, "weight", "top", "rest", "heatmap", percent, "~%")
+    return Sizes("weights", name, values, "weight", "top", "rest", "heatmap", percent, "~%")
 
 
 def changes_of(values: NDArray[np.float64], least: float) -> Sizes:
     """What leaving out each step changes, `(time,)`."""
-    return Sizes("changes", values, "change without", "change-top", "change-rest", "ramp", change, "~g", least)
+    return Sizes(
+        "changes", "changes", values, "change without", "change-top", "change-rest", "ramp", change, "~g", least
+    )
+
+
+def identifier(name: str) -> str:
+    """The name of a view of this data, by which its scales are called."""
+    return name.replace("-", "_")
+
+
+def held(view: str) -> dict[str, str]:
+    """Where the axis of a view ends, if a page holds it."""
+    return {"expr": f"{HELD}.{view}"}
 
 
 def group(length: int) -> int:
@@ -81,15 +114,15 @@ def over_time(panels: Sequence[Panel], length: int, axis: str = "step") -> list[
         x = {
             "field": "step",
             "type": "quantitative",
-            "scale": {"domain": [-0.5, length - 0.5], "nice": False},
+            "scale": {"domain": [-0.5, length - 0.5], "nice": False, "padding": 0},
             "axis": shown,
         }
-        for layer in panel["layer"]:
+        for layer in panel.view["layer"]:
             layer["encoding"].setdefault("x", x)
     return list(panels)
 
 
-def heat_panel(values: NDArray[np.floating], rows: Sequence[str], range: str = "heatmap") -> Panel:
+def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "cells", range: str = "heatmap") -> Panel:
     """Numbers `(time, row)` as a band of heat with a row for each."""
     every = group(len(values))
     cells = [
@@ -98,7 +131,7 @@ def heat_panel(values: NDArray[np.floating], rows: Sequence[str], range: str = "
         for start, size in _largest(values[:, column], every)
     ]
     rect = {
-        "data": {"values": cells},
+        "data": {"name": name},
         "mark": {"type": "rect", "tooltip": True},
         "encoding": {
             "x2": {"field": "end"},
@@ -117,7 +150,8 @@ def heat_panel(values: NDArray[np.floating], rows: Sequence[str], range: str = "
             },
         },
     }
-    return {"height": 16 if len(rows) == 1 else 12 * min(len(rows), LANES), "layer": [rect]}
+    height = 16 if len(rows) == 1 else 12 * min(len(rows), LANES)
+    return Panel({"name": name, "height": height, "layer": [rect]}, {name: cells}, "heat", rows[:LANES])
 
 
 def bars_panel(sizes: Sizes, height: int = 80, span: int | None = None) -> Panel:
@@ -126,35 +160,41 @@ def bars_panel(sizes: Sizes, height: int = 80, span: int | None = None) -> Panel
     Args:
         span: steps of the axis, where it has more than there are numbers.
     """
-    length, top = len(sizes.values), sizes.top
-    every = group(length)
+    every = group(len(sizes.values))
     bars = [
         {
             "step": start - 0.5 + 0.1 * every,
             "end": start + every - 0.5 - 0.1 * every,
             "size": float(size),
-            "top": any(start <= step < start + every for step in top),
+            "top": any(start <= step < start + every for step in sizes.top),
         }
         for start, size in _largest(sizes.values, every)
     ]
-    named = [
+    told = [
         {"step": step, "size": float(sizes.values[step]), "text": text}
         for step, text in sizes.told()
-        if step in apart(top, span or length)
+        if step in apart(sizes.top, span or len(sizes.values))
     ]
-    scale = {"domain": [0, float(max(sizes.least, sizes.values.max())) or 1.0], "nice": False}
+    view = {"name": identifier(sizes.name), "height": height, "layer": _bars(sizes)}
+    return Panel(view, {sizes.name: bars, f"{sizes.name}-top": told}, sizes.kind)
+
+
+def _bars(sizes: Sizes) -> list[Layer]:
+    scale: dict[str, Any] = {"nice": False, "domainRaw": held(identifier(sizes.name))}
+    if sizes.least:
+        scale["domain"] = [0, max(sizes.least, float(sizes.values.max()))]
     axis = {"tickCount": 3, "format": sizes.format, "minExtent": 54}
     y = {"field": "size", "type": "quantitative", "title": sizes.title, "axis": axis, "scale": scale}
     encoding = {"x2": {"field": "end"}, "y": y, "y2": {"datum": 0}}
-    rest = {"mark": {"type": "bar", "style": sizes.rest}, "transform": [{"filter": "!datum.top"}]}
-    best = {"mark": {"type": "bar", "style": sizes.style}, "transform": [{"filter": "datum.top"}]}
+    rest = {"mark": {"type": "bar", "style": sizes.rest}}
+    best = {"mark": {"type": "bar", "style": sizes.style}, "transform": [{"filter": "datum.top"}]}  # on top of those
+    bars = [{"data": {"name": sizes.name}, "encoding": dict(encoding), **layer} for layer in (rest, best)]
     names = {
-        "data": {"values": named},
+        "data": {"name": f"{sizes.name}-top"},
         "mark": {"type": "text", "dy": -7},
         "encoding": {"y": y, "text": {"field": "text"}},
     }
-    layers = [{"encoding": dict(encoding), **layer} for layer in (rest, best)]
-    return {"height": height, "data": {"name": sizes.name, "values": bars}, "layer": [*layers, names]}
+    return [*bars, names] if sizes.top else [*bars[:1]]
 
 
 def apart(top: Sequence[int], length: int) -> list[int]:

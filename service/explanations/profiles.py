@@ -30,11 +30,11 @@ def summary_chart(summary: Mapping[str, Any]) -> Chart:
     heaviest = np.zeros(len(found), np.float32)
     for top in summary["top"]:
         heaviest[top["step"]] = top["share"]
-    often = replace(weights_of(heaviest, "heaviest"), title="is heaviest in")
+    often = replace(weights_of(heaviest, "heaviest"), kind="counts", title="is heaviest in")
     panels = [_profile(found, often.top), bars_panel(often)]
     counts = np.array([step["count"] for step in found], np.float64)
     if counts.min() < counts.max():
-        sequences = Sizes("counts", counts, "sequences", "rest", "rest", "heatmap", str, "~s", marked=0)
+        sequences = Sizes("counts", "counts", counts, "sequences", "rest", "rest", "heatmap", str, "~s", marked=0)
         panels.append(bars_panel(sequences, 50))
     seen = f"most often heaviest: step {enumerate_steps(often.told())}"
     average = enumerate_steps(weights_of(mean).told())
@@ -69,12 +69,10 @@ def _profile(found: Sequence[Mapping[str, Any]], top: Sequence[int]) -> Panel:
         {"mark": {"type": "line", **look, "point": len(rows) == 1}, "encoding": {"y": {**y, "field": field}}}
         for field, look in (("median", {"style": "line"}), ("mean", {"style": "mean", "strokeDash": [5, 3]}))
     ]
-    rules = {"data": {"values": [{"step": step} for step in top]}, "mark": {"type": "rule", "style": "rule"}}
-    return {
-        "height": 180,
-        "data": {"name": "profile", "values": rows},
-        "layer": [*bands, {**rules, "encoding": {}}, *lines],
-    }
+    rules = {"data": {"name": "top"}, "mark": {"type": "rule", "style": "rule"}}
+    drawn = [{"data": {"name": "profile"}, **layer} for layer in (*bands, *lines)]
+    view = {"height": 180, "layer": [*drawn[:2], {**rules, "encoding": {}}, *drawn[2:]]}
+    return Panel(view, {"profile": rows, "top": [{"step": step} for step in top]}, "profile")
 
 
 def _means(values: NDArray[np.float64], every: int) -> NDArray[np.float64]:
@@ -86,4 +84,5 @@ def _means(values: NDArray[np.float64], every: int) -> NDArray[np.float64]:
 
 def _nothing() -> Panel:
     mark = {"type": "text", "text": "no explanations are kept of these", "fontSize": 13}
-    return {"height": 40, "layer": [{"data": {"values": [{}]}, "mark": mark, "encoding": {}}]}
+    view = {"height": 40, "layer": [{"data": {"values": [{}]}, "mark": mark, "encoding": {}}]}
+    return Panel(view, {}, "nothing")

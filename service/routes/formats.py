@@ -84,6 +84,14 @@ async def answer(
     return Response(await _write(renderer, chart, definition, format, tag), headers=headers, media_type=TYPES[format])
 
 
+async def answer_once(renderer: Renderer, chart: Chart, format: Format) -> Response:
+    """A picture of what is kept nowhere, and has no address of its own."""
+    definition = wire.dump(chart)
+    headers = {"Content-Security-Policy": POLICIES[format]} if format in POLICIES else {}
+    tag = etag(VERSION.encode(), format.encode(), definition)
+    return Response(await _write(renderer, chart, definition, format, tag), headers=headers, media_type=TYPES[format])
+
+
 async def _write(renderer: Renderer, chart: Chart, definition: bytes, format: Format, tag: str) -> bytes:
     if format == "vl.json":
         return definition

@@ -3,11 +3,12 @@
 import json
 import xml.etree.ElementTree as ET
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.e2e.browsing import chromium
-from tests.serving import MODELS
+from tests.serving import MODELS, serving
 
 TYPES = {
     "svg": "image/svg+xml",
@@ -71,15 +72,14 @@ def test_all_formats_say_the_same(client, get, kept, model):
 
 def test_the_values_and_weights_are_those_of_the_explanation(client, get, kept):
     definition = get(kept("planted-before"), "vl.json", sequence=1).json()
-    lines, heat, bars = definition["vconcat"]
+    data = definition["datasets"]
     sequence = client.get(f"/attention/{kept('planted-before')}").json()["sequences"][1]
-    values = lines["layer"][1]["data"]["values"]
-    assert [one["value"] for one in values if one["feature"] == "x1"] == pytest.approx(
+    assert [one["value"] for one in data["values"] if one["feature"] == "x1"] == pytest.approx(
         [step[1] for step in sequence["sequence"]]
     )
-    assert [one["size"] for one in bars["data"]["values"]] == pytest.approx(sequence["attention"])
-    assert [one["size"] for one in heat["layer"][0]["data"]["values"]] == pytest.approx(sequence["attention"])
-    assert [round(one["step"]) for one in bars["data"]["values"] if one["top"]] == sorted(
+    assert [one["size"] for one in data["weights"]] == pytest.approx(sequence["attention"])
+    assert [one["size"] for one in data["cells"]] == pytest.approx(sequence["attention"])
+    assert [round(one["step"]) for one in data["weights"] if one["top"]] == sorted(
         top["step"] for top in sequence["top"]
     )
 
@@ -146,7 +146,7 @@ def test_two_explanations_and_their_difference(client, get, kept, example):
     a, b = (client.get(f"/attention/{one}").json()["sequences"][0] for one in (kept("italy-power"), id))
     definition = get("compare", "vl.json", a=kept("italy-power"), b=id).json()
     moved = [of - before for of, before in zip(b["attention"], a["attention"], strict=True)]
-    assert [one["size"] for one in definition["vconcat"][-1]["data"]["values"]] == pytest.approx(moved, abs=1e-6)
+    assert [one["size"] for one in definition["datasets"]["difference"]] == pytest.approx(moved, abs=1e-6)
     assert f"{sum(map(abs, moved)) / 2:.0%} of the weight lies elsewhere" in definition["description"]
     other = get("compare", "svg", a=id, b=kept("planted-before")).text
     assert "They differ in length, 24 and 20 steps" in other
@@ -159,7 +159,7 @@ def test_the_profile_of_a_model_s_explanations(client, get, kept):
     kept("japanese-vowels")
     found = client.get("/attention/summary", params={"model": "japanese-vowels", "label": "speaker 1"}).json()
     answer = get("summary", "vl.json", model="japanese-vowels", label="speaker 1")
-    profile = answer.json()["vconcat"][0]["data"]["values"]
+    profile = answer.json()["datasets"]["profile"]
     assert [row["mean"] for row in profile] == pytest.approx([step["mean"] for step in found["steps"]])
     assert [row["q95"] for row in profile] == pytest.approx([step["quantiles"]["0.95"] for step in found["steps"]])
     assert "where it predicts speaker 1" in answer.json()["description"]
@@ -214,3 +214,92 @@ def test_the_page_of_a_chart_needs_nothing_but_itself_and_fits_a_phone(get, kept
                 assert Axe().run(page).response["violations"] == []
             page.close()
     assert faults == []
+
+
+@pytest.fixture(scope="module")
+def answered(client):
+    """answered(model) is what POST /attention/draw takes of the model's first example, which is not kept."""
+
+    def predict(model):
+        manifest = json.loads((MODELS / model / "1" / "model.json").read_text())
+        sequences = [example["sequence"] for example in manifest["examples"]]
+        answer = client.post("/predict", json={"model": model, "sequences": sequences, "store": False}).json()
+        sequence = sequences[0]
+        given = {"model": model, "version": 1, "attention": answer["attention"][0]}
+        if model == "dates":
+            given |= {"text": sequence, "answer": answer["predictions"][0]}
+            return {**given, "prediction": answer["probabilities"][0]}
+        given |= {"sequence": sequence, "features": manifest["features"], "prediction": answer["predictions"][0]}
+        return given | ({"label": answer["labels"][0]} if "labels" in answer else {})
+
+    return predict
+
+
+@pytest.fixture
+def draw(client):
+    """draw(body, suffix, ...) is the answer to POST /attention/draw.{suffix}."""
+    return lambda body, suffix="vl.json", **query: client.post(f"/attention/draw.{suffix}", json=body, params=query)
+
+
+@pytest.mark.parametrize("model", [*SEEN, "tecator"])
+def test_what_is_not_kept_is_drawn_as_what_is(draw, get, kept, answered, model):
+    for suffix, kind in TYPES.items():
+        drawn = draw(answered(model), suffix, theme="dark").raise_for_status()
+        assert drawn.headers["content-type"] == kind
+        if suffix != "png":
+            assert drawn.text == get(kept(model), suffix, theme="dark").text
+
+
+def test_what_leaving_out_a_step_changes_is_drawn_alone_or_beneath_the_weights(draw, get, client, kept, answered):
+    found = client.get(f"/attention/{kept('italy-power')}/faithfulness").raise_for_status().json()
+    given = {**answered("italy-power"), "importance": found["leave_one_out"]["changes"]}
+    alone = draw(given, method="occlusion").raise_for_status().json()
+    assert alone == get(kept("italy-power"), "vl.json", method="occlusion").json()
+    both = draw(given).raise_for_status().json()
+    assert [panel["kind"] for panel in both["usermeta"]["panels"]] == ["values", "heat", "weights", "changes"]
+    assert both["datasets"]["changes"] == alone["datasets"]["changes"]
+
+
+def without(given, *names):
+    return {name: value for name, value in given.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda given: without(given, "sequence"), "the body: expected either a sequence or a text, received neither"),
+        (lambda given: {**given, "text": "a"}, "the body: expected either a sequence or a text, received both"),
+        (lambda given: without(given, "attention"), "/attention: expected this field, received nothing"),
+        (lambda given: {**given, "attention": [1.0]}, "/attention: expected a weight for each step, 24, received 1"),
+        (lambda given: {**given, "attention": [[0, 1]] * 24}, "/attention/0: expected 1 numbers, received 2"),
+        (lambda given: {**given, "attention": [-1.0] * 24}, "/attention/0/0: expected greater than or equal to 0"),
+        (lambda given: {**given, "features": ["a", "b"]}, "/sequence/0: expected 2 numbers, received 1"),
+        (lambda given: {**given, "features": ["a", "a"]}, "/features: expected a name for each that no other has"),
+        (lambda given: {**given, "sequence": [1, 1e39]}, "/sequence/1/0: expected less than or equal to 34"),
+        (lambda given: {**given, "sequence": [1, "2"]}, '/sequence/1/0: expected a valid number, received "2"'),
+        (lambda given: {**given, "sequence": [1, [2, 3]]}, "/sequence/1: expected 1 numbers, received 2"),
+        (lambda given: {**given, "sequence": []}, "/sequence: expected 1 to 10000 steps, received 0"),
+        (lambda given: {**given, "sequence": [0] * 10_001}, "/sequence: expected 1 to 10000 steps, received 10001"),
+        (lambda given: {**given, "importance": [0.5]}, "/importance: expected a number for each of 24 steps"),
+        (lambda given: {**given, "more": 1}, "/more: expected no such field (the fields are model, version, "),
+        (lambda given: {**without(given, "sequence"), "text": "a"}, "/answer: expected what was written"),
+    ],
+)
+def test_parts_that_do_not_fit_are_told(draw, answered, change, told):
+    answer = draw(change(answered("italy-power")))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(told)
+
+
+def test_occlusion_wants_an_importance_and_a_picture_wants_json(draw, client, answered):
+    missing = draw(answered("dates"), method="occlusion")
+    assert missing.json()["detail"] == "/importance: expected a number for each of 15 steps, received nothing"
+    assert client.post("/attention/draw.svg", content=b"{").status_code == 400
+    huge = client.post("/attention/draw.svg", content=b" " * 16_000_001)
+    assert huge.status_code == 413
+
+
+def test_a_server_without_a_store_draws(answered):
+    with serving() as server:
+        drawn = httpx.post(f"{server.url}/attention/draw.svg", json=answered("planted-before")).raise_for_status()
+        assert "planted-before, version 1, predicts" in drawn.text

@@ -66,27 +66,15 @@ def test_what_leaving_out_each_step_changes_is_drawn_in_place_of_the_weights():
 def test_weights_and_changes_are_drawn_on_one_time_axis():
     weights, changes = np.array([0.1, 0.7, 0, 0.2, 0], np.float32), np.array([0.0, 0.25, 0.5, 0.1, 0.0])
     chart = faithfulness_chart(explanation(), 0, weights, changes, "what was found")
-    axes = [layer["encoding"]["x"] for panel in chart["vconcat"] for layer in panel["layer"]]
-    assert len({str(x["scale"]) for x in axes}) == 1
+    assert chart["resolve"]["scale"]["x"] == "shared"
     picture = svg(chart)
     assert all(text in picture for text in ("what was found", ">weight<", ">change without<", ">70%<", ">0.50<"))
 
 
 def test_what_is_next_to_no_change_does_not_look_like_one():
     chart = occlusion_chart(explanation(), 0, np.full(5, 1e-5))
-    bars = chart["vconcat"][-1]["layer"][0]
-    assert bars["encoding"]["y"]["scale"]["domain"] == [0, EFFECT]
-
-
-def values(chart, name):
-    """The data of this name."""
-    found = [
-        part["data"]["values"] for panel in chart["vconcat"] for part in (panel, *panel["layer"]) if "data" in part
-    ]
-    names = [
-        part["data"].get("name") for panel in chart["vconcat"] for part in (panel, *panel["layer"]) if "data" in part
-    ]
-    return found[names.index(name)]
+    assert EFFECT == 0.05
+    assert ">0.04</text>" in svg(chart)  # on the axis
 
 
 def test_few_features_differ_in_their_dashes_and_are_named_at_their_ends():
@@ -114,7 +102,7 @@ def test_of_a_long_sequence_neighbours_are_drawn_together_and_no_peak_is_lost():
     chart = explanation_chart(
         explanation(steps=(5000,), features=1, sequences=Ragged.of([sequence]), attention=[weights]), 0
     )
-    lines, bars = values(chart, "values"), values(chart, "weights")
+    lines, bars = chart["datasets"]["values"], chart["datasets"]["weights"]
     assert len(lines) < 2000
     assert len(bars) < 1000
     assert [point["step"] for point in lines if point["value"] == 9] == [3333]
@@ -126,10 +114,10 @@ def test_of_a_long_sequence_neighbours_are_drawn_together_and_no_peak_is_lost():
 
 def test_values_that_never_change_are_a_line_in_the_middle():
     sequence = np.full((9, 3), 7, np.float32)
-    [lines, *_] = explanation_chart(explanation(features=3, sequences=Ragged.of([sequence])), 0)["vconcat"]
-    [low, high] = lines["layer"][1]["encoding"]["y"]["scale"]["domain"]
-    assert low < 7 < high
-    places = [name["value"] for name in lines["layer"][3]["data"]["values"]]
+    chart = explanation_chart(explanation(steps=(9,), features=3, sequences=Ragged.of([sequence])), 0)
+    picture = svg(chart)
+    assert all(f">{tick}</text>" in picture for tick in (6.5, "7.0", 7.5))
+    places = [name["value"] for name in chart["datasets"]["ends"]]
     assert len(set(places)) == 3  # the names are not on top of each other
 
 
@@ -146,19 +134,49 @@ def test_the_profile_of_many_explanations():
     weights = Ragged.of([np.array(w, np.float32) for w in ([0.8, 0.1, 0.1], [0.6, 0.2, 0.2], [0.1, 0.9], [0.7, 0.3])])
     chart = summary_chart({"model": "m", "version": 2, "label": None, **summarize(weights)})
     assert chart["title"]["text"] == ["Weights of m, version 2 in 4 sequences"]
-    assert [row["median"] for row in values(chart, "profile")] == pytest.approx([0.65, 0.25, 0.15])
-    assert [row["mean"] for row in values(chart, "profile")] == pytest.approx([0.55, 0.375, 0.15])
-    assert [bar["size"] for bar in values(chart, "heaviest")] == pytest.approx([0.75, 0.25, 0])
-    assert [bar["size"] for bar in values(chart, "counts")] == [4, 4, 2]
+    assert [row["median"] for row in chart["datasets"]["profile"]] == pytest.approx([0.65, 0.25, 0.15])
+    assert [row["mean"] for row in chart["datasets"]["profile"]] == pytest.approx([0.55, 0.375, 0.15])
+    assert [bar["size"] for bar in chart["datasets"]["heaviest"]] == pytest.approx([0.75, 0.25, 0])
+    assert [bar["size"] for bar in chart["datasets"]["counts"]] == [4, 4, 2]
     picture = svg(chart)
     assert "most often heaviest: step 0 (75%), 1 (25%)" in picture
     assert "On average most weight lies on step 0 (55%)" in picture
 
 
+@pytest.mark.parametrize("features", [2, 12])
+def test_what_a_page_adds_to_the_data_is_drawn(features):
+    chart = explanation_chart(explanation(features=features), 0)
+    panels = chart["usermeta"]["panels"]
+    shown = [(panel["kind"], panel["features"]) for panel in panels if panel["kind"] == "values"]
+    names = [f"x{feature}" for feature in range(features)]
+    assert shown == ([("values", names)] if features == 2 else [("values", [name]) for name in names])
+    assert [panel["kind"] for panel in panels[len(shown) :]] == ["heat", "weights"]
+    added = {
+        "picked": [{"step": 3}],
+        "masked": [{"step": 0.5, "end": 2.5}],
+        "before": [{"step": step, "feature": "x1", "value": 0.5} for step in range(5)],
+        "weights-before": [{"step": step - 0.4, "end": step + 0.4, "size": 0.2} for step in range(5)],
+    }
+    assert all(chart["datasets"][name] == [] for name in added)
+    picture = svg(chart)
+    for name, rows in added.items():
+        changed = svg({**chart, "datasets": {**chart["datasets"], name: rows}})
+        assert changed.count(' d="M') + changed.count("<line") > picture.count(' d="M') + picture.count("<line"), name
+
+
+def test_the_axis_of_values_follows_them_unless_it_is_held():
+    chart = explanation_chart(explanation(features=1), 0)
+    rows = [{**row, "value": 1000 * row["value"]} for row in chart["datasets"]["values"]]
+    changed = {**chart, "datasets": {**chart["datasets"], "values": rows}}
+    held = {**changed, "params": [{"name": "held", "value": {"values": [-3, 3]}}]}
+    ticks = [">1,000</text>" in svg(one) for one in (chart, changed, held)]
+    assert ticks == [False, True, False]
+
+
 def test_of_steps_that_change_nothing_none_is_marked():
     chart = occlusion_chart(explanation(), 0, np.zeros(5))
     assert chart["title"]["subtitle"] == ["no step alone changes anything"]
-    assert not any(bar["top"] for bar in values(chart, "changes"))
+    assert not any(bar["top"] for bar in chart["datasets"]["changes"])
 
 
 def test_the_profile_of_none():

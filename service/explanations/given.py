@@ -1,0 +1,104 @@
+"""An answer that a client has, read as if it had been kept: for pictures of what is not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.arrays import FloatArray
+from service.errors import Fault, Invalid
+from service.explanations.record import Explanation, Ragged
+from service.schemas import DrawRequest
+
+
+def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
+    """The sequence or text, its prediction and its weights; it has no id.
+
+    Args:
+        max_steps: steps that a sequence may have, and characters a text.
+
+    Raises:
+        Invalid: the parts do not fit each other, or there are too many steps.
+    """
+    if (given.sequence is None) == (given.text is None):
+        raise _invalid("", "either a sequence or a text", "neither" if given.text is None else "both")
+    pointer, length = ("/text", len(given.text)) if given.text is not None else ("/sequence", len(given.sequence or []))
+    if not 1 <= length <= max_steps:
+        raise _invalid(pointer, f"1 to {max_steps} steps", f"{length}")
+    features = _read_features(given)
+    return Explanation(
+        id="",
+        created=0.0,
+        model=given.model,
+        version=given.version,
+        task="",
+        features=features,
+        classes=[],
+        sequences=None if given.sequence is None else Ragged.of([_array("/sequence", given.sequence, len(features))]),
+        predictions=np.array([given.prediction], np.float32),
+        labels=None if given.label is None else [given.label],
+        texts=None if given.text is None else [given.text],
+        answers=None if given.text is None else [_read_answer(given)],
+        attention=_read_weights(given, length, len(features)),
+    )
+
+
+def read_importance(given: DrawRequest, explanation: Explanation) -> NDArray[np.float64]:
+    """What leaving out each step changes, `(time,)`.
+
+    Raises:
+        Invalid: it is not there, or not of as many steps.
+    """
+    length = len(explanation.texts[0] if explanation.texts is not None else (explanation.sequences or [])[0])
+    expected = f"a number for each of {length} steps"
+    if given.importance is None:
+        raise _invalid("/importance", expected, "nothing")
+    if len(given.importance) != length:
+        raise _invalid("/importance", expected, f"{len(given.importance)}")
+    return np.array(given.importance)
+
+
+def _read_features(given: DrawRequest) -> list[str]:
+    if given.sequence is None:
+        return ["character"]
+    names = given.features or [f"x{column}" for column in range(len(given.sequence[0]))]
+    if not names:
+        raise _invalid("/sequence/0", "at least one number", "none")
+    if len(set(names)) < len(names):
+        raise _invalid("/features", "a name for each that no other has", ", ".join(names)[:60])
+    return names
+
+
+def _read_answer(given: DrawRequest) -> str:
+    if given.answer is None:
+        raise _invalid("/answer", "what was written", "nothing")
+    if len(given.prediction) > 1:
+        raise _invalid("/prediction", "one number, the probability of the answer", f"a list of {len(given.prediction)}")
+    return given.answer
+
+
+def _read_weights(given: DrawRequest, length: int, features: int) -> Ragged | None:
+    """Weights `(time,)`, `(time, feature)` or, of text, `(out_time, in_time)`."""
+    if given.attention is None:
+        return None
+    rows = length if given.text is None else len(given.answer or "")
+    if len(given.attention) != rows:
+        of = "a weight for each step" if given.text is None else "a row for each character of the answer"
+        raise _invalid("/attention", f"{of}, {rows}", f"{len(given.attention)}")
+    if given.text is not None:
+        return Ragged.of_matrices([_array("/attention", given.attention, length)])
+    if all(len(row) == 1 for row in given.attention):
+        return Ragged.of([_array("/attention", given.attention, 1)[:, 0]])
+    return Ragged.of([_array("/attention", given.attention, features)])
+
+
+def _array(pointer: str, rows: Sequence[Sequence[float]], width: int) -> FloatArray:
+    """Rows as an array `(row, width)`."""
+    for index, row in enumerate(rows):
+        if len(row) != width:
+            raise _invalid(f"{pointer}/{index}", f"{width} numbers", f"{len(row)}")
+    return np.array(rows, np.float32).reshape(len(rows), width)
+
+
+def _invalid(pointer: str, expected: str, received: str) -> Invalid:
+    return Invalid([Fault(pointer=pointer, expected=expected, received=received)])

@@ -1,0 +1,52 @@
+"""POST /attention/draw.{svg|png|html|vl.json}: a picture of an answer that is not kept."""
+
+from typing import Annotated, Literal
+
+import anyio.to_thread
+from fastapi import APIRouter, Query, Request, Response
+
+from service import reading
+from service.explanations import charts
+from service.explanations.charts import Chart
+from service.explanations.given import read_explanation, read_importance
+from service.npy.requests import JSON
+from service.routes import problems
+from service.routes.bodies import read_body
+from service.routes.formats import TYPES, RendererDep, Suffix, ThemeName, answer_once
+from service.schemas import DrawRequest
+
+router = APIRouter(tags=["pictures"])
+Method = Annotated[
+    Literal["attention", "occlusion"],
+    Query(description="what a picture shows: the weights, and the importance beneath where it is given; or it alone"),
+]
+
+
+@router.post(
+    "/attention/draw.{format:picture}",
+    summary="An answer as a picture, without a store",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in TYPES.values()}}, **problems(400, 413, 415, 422, 429, 503, 504)},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {JSON: {"schema": DrawRequest.model_json_schema()}}},
+    },
+)
+async def draw_answer(
+    request: Request, format: Suffix, renderer: RendererDep, method: Method = "attention", theme: ThemeName = "light"
+) -> Response:
+    """A sequence or a text, drawn as under `/attention/{id}.svg` from what was answered: for servers that keep nothing,
+    and for sequences that somebody tries out. Nothing is predicted, and nothing is kept.
+    """
+    body = await read_body(request)
+    steps = request.app.state.settings.max_steps
+    chart = await anyio.to_thread.run_sync(lambda: _draw(reading.read_json(body, DrawRequest), method, steps))
+    return await answer_once(renderer, charts.themed(chart, theme), format)
+
+
+def _draw(given: DrawRequest, method: str, max_steps: int) -> Chart:
+    explanation = read_explanation(given, max_steps)
+    if method == "occlusion":
+        return charts.occlusion_chart(explanation, 0, read_importance(given, explanation))
+    if given.importance is not None:
+        return charts.explanation_chart(explanation, 0, read_importance(given, explanation))
+    return charts.explanation_chart(explanation, 0)
