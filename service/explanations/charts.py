@@ -73,17 +73,19 @@ def explanation_chart(
         width = {"least": 14 * len(texts_of(explanation, index)[0]), "most": chart["width"]}
         return {"$schema": SCHEMA, "config": CONFIG, "padding": 12, "usermeta": width, **chart}
     sequence = explanation.sequences[index]
-    left_out = [] if changes is None else [bars_panel(changes_of(changes, EFFECT))]
+    left_out = None if changes is None else changes_of(changes, EFFECT)
+    beneath = [] if left_out is None else [bars_panel(left_out)]
     if explanation.attention is None:
-        panels = [*value_panels(sequence, explanation.features, []), *left_out]
+        panels = [*value_panels(sequence, explanation.features, []), *beneath]
         return _chart(explanation, index, panels, NO_ATTENTION, f"{NO_ATTENTION.capitalize()}.")
     attention = explanation.attention[index]
     sizes = weights_of(steps(attention))
     rows = explanation.features if attention.ndim == 2 else ["weight"]
     heat = heat_panel(attention if attention.ndim == 2 else attention[:, None], rows)
-    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes), *left_out]
+    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes), *beneath]
     found = "most weight on step " + enumerate_steps(sizes.told())
     told = describe_values(explanation, index, sizes.told(), "Most weight lies on")
+    told += "" if left_out is None else f" {_without(left_out)}"
     return _chart(explanation, index, panels, found, told)
 
 
@@ -114,9 +116,12 @@ def faithfulness_chart(
     heavy, changing = weights_of(weights), changes_of(changes, EFFECT)
     values = _inputs(explanation, index, heavy.top)
     told = describe_values(explanation, index, heavy.told(), "Most weight lies on")
-    without = f"The prediction {_changes_most(changing)}." if changing.top else f"{NOTHING.capitalize()}."
     panels = [*values, bars_panel(heavy), bars_panel(changing)]
-    return _chart(explanation, index, panels, verdict, f"{told} {without} {verdict.capitalize()}.")
+    return _chart(explanation, index, panels, verdict, f"{told} {_without(changing)} {verdict.capitalize()}.")
+
+
+def _without(sizes: Sizes) -> str:
+    return f"The prediction {_changes_most(sizes)}." if sizes.top else f"{NOTHING.capitalize()}."
 
 
 def _changes_most(sizes: Sizes) -> str:
