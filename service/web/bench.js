@@ -2,8 +2,11 @@
 
 import { fromPredict, fromStored, manifestOf, meanOf } from "./answers.js";
 import { get, latest, post } from "./api.js";
-import { byId, options } from "./dom.js";
-import { KEEPS, draw, drawChart, drawControls } from "./drawing.js";
+import { Chart } from "./chart.js";
+import { byId, onTheme, options } from "./dom.js";
+import { KEEPS, draw, drawControls, drawWords } from "./drawing.js";
+import { drawChart, drawChoices } from "./picture.js";
+import { Pointer } from "./pointer.js";
 import { heaviest } from "./words.js";
 
 const SAID_AFTER = 600; // ms without a change until an answer is read out
@@ -12,15 +15,17 @@ const SAID_AFTER = 600; // ms without a change until an answer is read out
  * What is on the bench, and the only place that changes it.
  *
  * manifest: of the model; served: whether it is. sequences: as given; answers: to these. index: which is shown.
- * edited: null, or {sequence, answer, masked} of the shown one. id: under which what is shown is kept, or null; givenId: likewise,
- * of what was given.
- * trial: null, or what the test found.
+ * edited: null, or {sequence, answer, masked} of the shown one; moved: null, or its value that was changed last, {step, feature,
+ * value}; swept: null, or the steps [from, to] that are about to be masked. id: under which what is shown is kept, or null;
+ * givenId: likewise, of what was given.
+ * trial: null, or what the test found. first: data of the chart of what was given.
  */
 export class Bench {
   constructor(fail, kept) {
     this.fail = fail;
     this.kept = kept;
-    this.chart = null;
+    this.chart = new Chart(byId("chart"));
+    this.pointer = new Pointer(this.chart, this);
     this.predict = latest(() => this.answerEdited());
     this.picked = { step: 0, feature: 0 };
     this.listen();
@@ -59,7 +64,7 @@ export class Bench {
 
   /** Shows another of the sequences. */
   choose(index) {
-    Object.assign(this, { index, id: this.givenId, edited: null, trial: null });
+    Object.assign(this, { index, id: this.givenId, edited: null, moved: null, swept: null, trial: null, first: {} });
     history.replaceState(null, "", this.address());
     byId("sequence").value = index;
     const { features } = this.manifest;
@@ -75,8 +80,12 @@ export class Bench {
     return this.manifest.vocabulary !== null;
   }
 
+  get given() {
+    return this.sequences[this.index];
+  }
+
   get sequence() {
-    return this.edited?.sequence ?? this.sequences[this.index];
+    return this.edited?.sequence ?? this.given;
   }
 
   get answer() {
@@ -84,15 +93,19 @@ export class Bench {
   }
 
   get changeable() {
-    return this.served && this.sequences[this.index] !== null;
+    return this.served && this.given !== null;
   }
 
-  /** Another sequence in the place of the shown one; the model is asked at once, or as soon as it has answered. */
-  edit(sequence, masked = this.edited?.masked ?? null) {
+  /**
+   * Another sequence in the place of the shown one; the model is asked at once, or as soon as it has answered. moved: the one
+   * value that differs, where it is one.
+   */
+  edit(sequence, moved = null, masked = this.edited?.masked ?? null) {
     this.edited = { sequence, masked, answer: this.answer };
-    this.id = this.trial = null;
+    Object.assign(this, { id: null, moved, trial: null });
     history.replaceState(null, "", this.address());
-    this.draw();
+    drawWords(this);
+    drawChoices(this);
     this.predict();
   }
 
@@ -147,17 +160,24 @@ export class Bench {
 
   mask(from, to) {
     const means = this.manifest.training?.feature_means ?? meanOf(this.sequence);
-    this.edit(this.sequence.map((row, step) => (step >= from && step <= to ? [...means] : row)), [from, to]);
+    this.swept = null;
+    this.edit(this.sequence.map((row, step) => (step >= from && step <= to ? [...means] : row)), null, [from, to]);
+  }
+
+  /** Shows steps that are about to be masked, [from, to]. */
+  sweep(swept) {
+    this.swept = swept;
+    drawChoices(this);
   }
 
   setValue(step, feature, value) {
     const rows = this.sequence.map((row, i) => (i === step ? row.map((old, column) => (column === feature ? value : old)) : row));
     this.picked = { step, feature };
-    this.edit(rows);
+    this.edit(rows, { step, feature: this.manifest.features[feature], value });
   }
 
   reset() {
-    this.edited = this.trial = null;
+    this.edited = this.moved = this.trial = null;
     this.id = this.givenId;
     history.replaceState(null, "", this.address());
     if (this.text) byId("text").value = this.sequence;
@@ -180,9 +200,9 @@ export class Bench {
     draw(this);
   }
 
-  pick(step) {
-    this.picked.step = step;
-    this.chart.pick(step);
+  pick(step, feature = this.picked.feature) {
+    this.picked = { step, feature };
+    drawChoices(this);
     drawControls(this);
   }
 
@@ -194,17 +214,14 @@ export class Bench {
     on("test", "click", () => this.test());
     on("reset", "click", () => this.reset());
     on("step", "input", () => this.pick(Number(byId("step").value)));
-    on("feature", "change", () => {
-      this.picked.feature = Number(byId("feature").value);
-      drawChart(this);
-      drawControls(this);
-    });
+    on("feature", "change", () => this.pick(this.picked.step, Number(byId("feature").value)));
     on("value", "input", () => {
       const value = byId("value").valueAsNumber;
       if (Number.isFinite(value)) this.setValue(this.picked.step, this.picked.feature, value);
     });
     on("mask", "click", () => this.maskAsked());
     on("text", "input", () => byId("text").value && this.edit(byId("text").value));
+    onTheme(() => this.manifest && drawChart(this));
   }
 
   maskAsked() {

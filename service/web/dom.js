@@ -17,10 +17,17 @@ export function options(select, pairs, chosen) {
   if (chosen !== undefined) select.value = chosen;
 }
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+/** light or dark, as the page is. */
+export const theme = () => (dark.matches ? "dark" : "light");
+
+/** Has something drawn again whenever the page turns light or dark. */
+export const onTheme = (draw) => dark.addEventListener("change", draw);
+
 /** Links to a picture of the server's in each format, light or dark as the page is. */
 export function pictures(path, sequence) {
-  const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  return ["svg", "png", "html"].map((format) => html("a", { href: `${path}.${format}?sequence=${sequence}&theme=${theme}` }, format.toUpperCase()));
+  return ["svg", "png", "html"].map((format) => html("a", { href: `${path}.${format}?sequence=${sequence}&theme=${theme()}` }, format.toUpperCase()));
 }
 
 function fill(element, attributes, children) {

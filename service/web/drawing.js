@@ -1,9 +1,8 @@
 // What the bench holds, as one sees it: the answer, whether to believe it, the chart, and what can be changed.
 
 import { verdict } from "./card.js";
-import { SequenceChart, nice } from "./chart.js";
 import { byId, html, pictures } from "./dom.js";
-import { drawMatrix } from "./matrix.js";
+import { drawChart } from "./picture.js";
 import { drawTrial } from "./trial.js";
 import { drop, heaviest, inWords, number, ofModel, percent } from "./words.js";
 
@@ -12,11 +11,16 @@ const HINT = "Drag a point to change a value; drag across the bars to mask those
 
 /** Draws everything that a bench holds; see `Bench`. */
 export function draw(bench) {
+  drawWords(bench);
+  drawChart(bench);
+}
+
+/** Draws all but the chart. */
+export function drawWords(bench) {
   drawAnswer(bench);
   drawBelief(bench);
   drawTop(bench);
   drawLinks(bench);
-  drawChart(bench);
   drawControls(bench);
 }
 
@@ -73,28 +77,6 @@ function drawLinks(bench) {
   return byId("links").replaceChildren(html("a", { href: bench.address() }, "Link to this"), ...drawn);
 }
 
-/** Draws the chart alone. */
-export function drawChart(bench) {
-  const { attention, perFeature } = bench.answer;
-  const nothing = bench.sequence === null && attention === null;
-  if (bench.text || nothing) bench.chart = null;
-  if (nothing) return byId("chart").replaceChildren();
-  if (bench.text) return drawMatrix(byId("chart"), { text: bench.sequence, answer: bench.answer.prediction, rows: attention ?? [] });
-  if (bench.chart === null) {
-    byId("chart").replaceChildren();
-    bench.chart = new SequenceChart(byId("chart"), {
-      changes: () => bench.changeable,
-      drag: (step, feature, value) => bench.setValue(step, feature, value),
-      mask: (from, to) => bench.mask(from, to),
-      pick: (step) => bench.pick(step),
-    });
-  }
-  const before = bench.edited && { values: bench.sequences[bench.index], weights: bench.answers[bench.index].attention };
-  const changes = bench.trial?.leave_one_out?.changes ?? null;
-  const shown = { values: bench.sequence, weights: attention, perFeature, before, changes, masked: bench.edited?.masked };
-  return bench.chart.draw({ features: bench.manifest.features, ...shown, ...bench.picked });
-}
-
 /** Draws the controls of the change alone. */
 export function drawControls(bench) {
   byId("text-field").hidden = !bench.text;
@@ -112,6 +94,6 @@ export function drawControls(bench) {
   byId("feature").value = feature;
   if (document.activeElement !== byId("value") || Number(byId("value").value) !== bench.sequence[step][feature]) byId("value").value = bench.sequence[step][feature];
   const column = bench.sequence.map((row) => row[feature]);
-  const [first, second] = nice(Math.min(...column), Math.max(...column) + 1e-6, 40);
-  byId("value").step = Number((second - first).toPrecision(3)) || "any";
+  const spread = Math.max(...column) - Math.min(...column) || 1;
+  byId("value").step = Number((10 ** Math.floor(Math.log10(spread / 20))).toPrecision(1));
 }

@@ -1,8 +1,8 @@
 // The explanations that are kept: listed, filtered, page by page; of one model, with its mean weights and as files.
 
 import { get } from "./api.js";
-import { html, options } from "./dom.js";
-import { drawProfile } from "./profile.js";
+import { Chart } from "./chart.js";
+import { html, onTheme, options, theme } from "./dom.js";
 import { time } from "./words.js";
 
 const PAGE = 10;
@@ -41,6 +41,7 @@ export function drawStored(host, models, fail) {
 
   host.replaceChildren(html("div", { class: "row spread" }, title, filters), nothing, overview, html("div", { class: "fit" }, table), more);
   list(null);
+  onTheme(() => list(null));
   return () => list(null);
 }
 
@@ -57,18 +58,20 @@ function makeFilters(models, changed) {
 
 /** The mean weights of one model whose steps mean the same in every sequence, and its explanations as files. */
 function makeOverview(models) {
-  const profile = html("div");
+  const [told, profile] = [html("p", { class: "quiet" }), html("div", { id: "profile" })];
+  const chart = new Chart(profile);
   const files = ["csv", "parquet", "npz"].map((format) => [format, html("a", { download: true }, format.toUpperCase())]);
-  const overview = html("div", { id: "overview", hidden: true }, profile, html("p", { class: "quiet row" }, "As files:", files.map(([, link]) => link)));
+  const overview = html("div", { id: "overview", hidden: true }, told, profile, html("p", { class: "quiet row" }, "As files:", files.map(([, link]) => link)));
 
   async function summarize(asked) {
     const manifest = models.find((info) => info.manifest.name === asked.model)?.manifest;
     overview.hidden = true;
     if (!manifest?.attention || manifest.vocabulary !== null) return;
-    const found = await get("/attention/summary", asked);
-    overview.hidden = found.count === 0;
+    const definition = await get("/attention/summary.vl.json", { ...asked, theme: theme() });
+    overview.hidden = definition.usermeta.panels[0].kind === "nothing";
     if (overview.hidden) return;
-    drawProfile(profile, found);
+    told.textContent = [...definition.title.text, ...definition.title.subtitle].join(" · ");
+    await chart.show(definition);
     const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
     for (const [format, link] of files) link.href = `/attention/export.${format}?${query}`;
   }

@@ -43,9 +43,49 @@ def visiting(browser: Browser, url: str, **options) -> Iterator[Page]:
     assert hosts == {"/".join(url.split("/")[:3])}
 
 
+def drawn(page: Page, name: str, condition: str, within: str = "#chart") -> None:
+    """Waits until the rows of a data set of the chart are as a JavaScript function of them says."""
+    page.wait_for_function(
+        f"""([host, name]) => {{
+            const chart = document.querySelector(host).chart;
+            return chart?.names.includes(name) && ({condition})(chart.view.data(name));
+        }}""",
+        arg=[within, name],
+    )
+
+
+def rows(page: Page, name: str, within: str = "#chart") -> list[dict]:
+    """What a data set of the chart holds, now that it is drawn."""
+    page.locator(f"{within} .figure").wait_for()
+    return page.evaluate(
+        "([host, name]) => document.querySelector(host).chart.view.data(name).map(row => ({ ...row }))", [within, name]
+    )
+
+
 def tallest(page: Page, lane: str, within: str = "#chart") -> int:
     """The step of the tallest bar of a lane of the chart: weights or changes."""
-    bars = page.locator(f"{within} .{lane} rect.bar")
-    return bars.evaluate_all(
-        "bars => Number(bars.reduce((a, b) => b.height.baseVal.value > a.height.baseVal.value ? b : a).dataset.step)"
+    bar = max(rows(page, lane, within), key=lambda row: row["size"])
+    return round((bar["step"] + bar["end"]) / 2)
+
+
+def place(page: Page, kind: str, step: int, value: float | None = None) -> tuple[float, float]:
+    """Where on the screen a value of a step is drawn, in the first panel of a kind; None: half way up the panel."""
+    return page.evaluate(
+        """([kind, step, value]) => {
+            const { panels, svg, view } = document.querySelector("#chart").chart;
+            const { name } = panels.find(panel => panel.kind === kind);
+            const [box] = view.scenegraph().root.items[0].items.find(group => group.name === `${name}_group`).items;
+            const down = value === null ? box.height / 2 : view.scale(`${name}_y`)(value);
+            const { left, top } = svg.getBoundingClientRect(), [across, above] = view.origin();
+            return [left + across + box.x + view.scale("x")(step), top + above + box.y + down];
+        }""",
+        [kind, step, value],
     )
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """The pointer pressed, moved and let go."""
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()

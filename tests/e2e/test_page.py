@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, tallest, visiting
+from tests.e2e.browsing import WAIT, chromium, drag, drawn, place, rows, tallest, visiting
 from tests.serving import MODELS
 
 expect.set_options(timeout=WAIT)
@@ -40,10 +40,10 @@ def test_from_an_example_to_its_test_and_to_its_link(visit, server):
         expect(page.locator("#verdict")).to_have_text("supportedthis answer")
         expect(page.locator("#trial")).to_contain_text("Left out alone, step 19 changes the prediction most")
         expect(page.locator("#verdict")).to_be_focused()
+        said = re.compile("24 steps of demand. Most weight lies on step 19 .* changes most without step 19 ")
+        expect(page.get_by_role("img", name=said)).to_be_visible()
         assert tallest(page, "changes") == 19  # what is written on ItalyPowerDemand: seven in the evening
         assert tallest(page, "weights") == 19
-        said = re.compile("24 steps of demand; most weight on step 19 .*; the prediction changes most without step 19 ")
-        expect(page.locator("svg.chart")).to_have_attribute("aria-label", said)
         id = page.url.rpartition("/")[2]
         for within, picture in (("#links", f"{id}.svg"), ("#trial", f"{id}/faithfulness.svg")):
             url = page.locator(within).get_by_role("link", name="SVG").get_attribute("href")
@@ -62,31 +62,65 @@ def test_a_dragged_point_and_a_masked_stretch_change_the_answer(visit):
     with visit("/?model=planted-before") as page:
         page.get_by_role("button", name="Example 2").click()
         expect(headline(page)).to_have_text("1")
-        assert tallest(page, "weights") == 10
-        point = page.locator("#chart .reach[data-step='10']").bounding_box()
-        x, y = point["x"] + point["width"] / 2, point["y"] + point["height"] / 2
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x, y + 80, steps=4)
-        page.mouse.up()
+        drawn(page, "weights", "rows => rows.some(({ end, size, top }) => top && end === 10.4 && size > 0.9)")
+        (given,) = (row["value"] for row in rows(page, "values") if (row["step"], row["feature"]) == (10, "x0"))
+        x, y = place(page, "values", 10, given)
+        drag(page, (x, y), (x, y + 60))
         expect(page.locator("#sure")).to_contain_text("was 1 with 99")
-        expect(page.locator("#chart .point.moved")).to_have_count(1)
+        expect(page.get_by_role("combobox", name="Feature")).to_have_value("0")
+        value = float(page.get_by_label("Value").input_value())
+        assert value < given - 1
+        drawn(page, "weights", "rows => rows.every(({ size }) => size < 0.9)")  # the server's answer to it
+        was, now = (
+            {(row["step"], row["feature"]): row["value"] for row in rows(page, name)} for name in ("before", "values")
+        )
+        assert {key: was[key] for key in was if was[key] != now[key]} == {(10, "x0"): given}
+        assert now[10, "x0"] == value
+        (before,) = (row["size"] for row in rows(page, "weights-before") if row["end"] == 10.4)
+        assert before > 0.9  # beside the bars that are lower now
         page.get_by_role("button", name="Undo changes").click()
         expect(page.locator("#sure")).not_to_contain_text("was")
+        drawn(page, "before", "rows => rows.length === 0")
 
-        bars = [page.locator(f"#chart .weights rect[data-step='{step}']").bounding_box() for step in (9, 11)]
-        (left, right), bottom = [bar["x"] + bar["width"] / 2 for bar in bars], bars[0]["y"] - 8
-        page.mouse.move(left, bottom)
-        page.mouse.down()
-        page.mouse.move(right, bottom, steps=4)
-        page.mouse.up()
+        drag(page, place(page, "weights", 9), place(page, "weights", 11))
         expect(headline(page)).to_have_text("0")  # without its evidence
-        expect(page.locator("#chart .point.moved")).to_have_count(3)
+        drawn(page, "values", f"rows => rows.find(row => row.step === 10 && row.feature === 'x0').value !== {given}")
+        assert rows(page, "masked") == [{"step": 8.5, "end": 11.5}]
+        now = {(row["step"], row["feature"]): row["value"] for row in rows(page, "values")}
+        assert {step for step, feature in was if was[step, feature] != now[step, feature]} == {9, 10, 11}
         expect(page.get_by_role("status")).to_contain_text("was 1 with 99")  # read out
         page.get_by_role("button", name="Keep and link").click()
         page.wait_for_url("**/attention/*")
         page.get_by_role("button", name="Undo changes").click()
         page.wait_for_url("**/?model=planted-before*")  # what is shown now is not what was kept
+
+
+def test_the_chart_after_a_change_is_the_one_that_the_server_draws_of_it(visit, client):
+    with visit("/?model=planted-before") as page:
+        drawn(page, "weights", "rows => rows.length > 0")
+        with page.expect_response("**/attention/draw.vl.json*") as asked:
+            page.get_by_label("Value").fill("2.5")
+        given = asked.value.request.post_data_json
+        assert 2.5 in [x0 for x0, _ in given["sequence"]]
+        definition = client.post("/attention/draw.vl.json", json=given).json()
+        expect(page.get_by_role("img", name=definition["description"])).to_be_visible()
+        for name in ("values", "cells", "weights", "weights-top", "top", "ends"):
+            assert sorted(rows(page, name), key=str) == sorted(definition["datasets"][name], key=str), name
+
+
+def test_a_press_picks_a_step_and_the_nearest_line(visit):
+    with visit("/?model=japanese-vowels", viewport={"width": 1280, "height": 1500}) as page:
+        drawn(page, "picked", "rows => rows.length === 1")
+        features = [panel["features"] for panel in page.evaluate("document.querySelector('#chart').chart.panels")]
+        assert features[:12] == [[f"lpc{number}"] for number in range(1, 13)]  # a panel each
+        page.mouse.click(*place(page, "weights", 4))
+        drawn(page, "picked", "rows => rows[0].step === 4")
+        expect(page.locator("#step-shown")).to_have_text("4")
+        expect(page.get_by_role("button", name="Undo changes")).to_be_disabled()  # nothing was swept
+        value = rows(page, "values")[0]["value"]
+        page.mouse.click(*place(page, "values", 0, value))
+        drawn(page, "picked", "rows => rows[0].step === 0")
+        assert float(page.get_by_label("Value").input_value()) == pytest.approx(value, rel=1e-4)
 
 
 def test_all_of_that_by_keyboard(visit):
@@ -184,11 +218,9 @@ def test_text_is_answered_as_it_is_typed(visit):
         page.get_by_label("Text", exact=True).fill("3 May 2016")
         expect(headline(page)).to_have_text("2016-05-03")
         expect(page.locator("#sure")).to_contain_text("was 1916-12-05")
-        cells = page.locator("#chart .cell").evaluate_all(
-            "all => all.map(cell => [+cell.dataset.out, +cell.dataset.in, +cell.getAttribute('fill-opacity')])"
-        )
-        looked = {out: max(((weight, place) for row, place, weight in cells if row == out))[1] for out in range(10)}
-        assert 6 <= looked[3] <= 9  # the last digit of the year comes from the year
+        drawing = page.get_by_role("img", name=re.compile("read from '3 May 2016'.*'6' looks at '6', character 9 "))
+        expect(drawing).to_be_visible()
+        assert {"3", "M", "y"} <= set(drawing.locator("text").all_text_contents())  # the characters read, as an axis
         page.get_by_role("button", name="Keep and link").click()
         page.wait_for_url("**/attention/*")
         page.reload()
@@ -207,22 +239,22 @@ def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
         return len(found["explanations"])
 
     with visit() as page:
-        rows = page.locator("#stored tbody tr")
+        listed = page.locator("#stored tbody tr")
         page.get_by_role("combobox", name="Of model").select_option("japanese-vowels")
-        expect(rows).to_have_count(10)
-        expect(rows.first).to_contain_text(label)
+        expect(listed).to_have_count(10)
+        expect(listed.first).to_contain_text(label)
         profile = client.get("/attention/summary", params={"model": "japanese-vowels"}).json()
-        first = max(profile["steps"], key=lambda step: step["mean"])["step"]
-        expect(page.locator("#stored")).to_contain_text(f"over {profile['count']} sequences")
-        assert tallest(page, "profile", "#stored") == first
+        expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
+        means = [step["mean"] for step in profile["steps"]]
+        assert [row["mean"] for row in rows(page, "profile", "#profile")] == pytest.approx(means)
         with page.expect_download() as download:
             page.get_by_role("link", name="CSV").click()
         assert download.value.path().read_text().startswith('"id","created","model","version",')
         page.get_by_role("button", name="Show older ones").click()
-        expect(rows).to_have_count(kept(20))
+        expect(listed).to_have_count(kept(20))
         page.get_by_role("combobox", name="With label").fill(label)
         page.get_by_role("combobox", name="With label").press("Enter")
-        expect(rows).to_have_count(kept(10, label=label))
+        expect(listed).to_have_count(kept(10, label=label))
         page.get_by_role("combobox", name="Of model").select_option("tecator")
         expect(page.locator("#stored")).to_contain_text("None is kept that fits.")
 
