@@ -20,7 +20,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
 
-INLINE_S = 0.002  # runs estimated to be shorter happen on the event loop; see benchmarks/README.md
+# Runs estimated to be shorter happen on the event loop. A longer one leaves it free, where another core can read what
+# comes meanwhile; where there is none, a thread costs a tenth of a run of 256 sequences and gains nothing.
+INLINE_S, INLINE_ALONE_S = 0.002, 0.01
 BACKGROUND_S = 0.01  # seconds of background work run at once, so that interactive jobs do not wait long behind it
 
 
@@ -130,6 +132,7 @@ class Batcher(Generic[K, W, R]):
         share: seconds that a part adds to the run of others.
         limits: of what runs together.
         wait: seconds of work that may wait before a job is refused.
+        inline: seconds of a run that may happen on the event loop.
         observe: told of every run that starts: its key, its jobs, and when.
     """
 
@@ -140,16 +143,11 @@ class Batcher(Generic[K, W, R]):
         share: Callable[[K, int, int], float],
         limits: Limits,
         wait: float,
+        inline: float = INLINE_S,
         observe: Callable[[K, Sequence[Job[K, W, R]], float], None] = lambda *_: None,
     ) -> None:
-        self._run, self._estimate, self._share, self._limits, self._wait, self._observe = (
-            run,
-            estimate,
-            share,
-            limits,
-            wait,
-            observe,
-        )
+        self._run, self._estimate, self._share = run, estimate, share
+        self._limits, self._wait, self._inline, self._observe = limits, wait, inline, observe
         self._waiting: tuple[dict[K, Queue[K, W, R]], ...] = ({}, {})  # interactive, background
         self._running: Sequence[Job[K, W, R]] = ()
         self._busy = self._scheduled = self._closed = False
@@ -227,7 +225,7 @@ class Batcher(Generic[K, W, R]):
         parts = [job.parts[job.next] for job in jobs]
         self._running = jobs
         self._observe(key, jobs, monotonic())
-        if seconds <= INLINE_S:
+        if seconds <= self._inline:
             self._ran(key, jobs, self._outcomes(key, parts))
             return
         self._busy = True

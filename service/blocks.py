@@ -48,9 +48,11 @@ def read_block(
         expected = f"{low}" if low == high else f"{low} to {high}"
         raise _invalid(f"sequences/{first}", f"{expected} time steps", f"{steps[first]}")
     values = block.reshape(-1, features) if full else block[np.arange(time) < steps[:, None]]
-    if values.dtype != np.float32 or not values.flags.aligned or not values.flags.c_contiguous:
+    if values.dtype != np.float32:
         with np.errstate(over="ignore"):  # found below, with its place
-            values = np.require(values, np.float32, ["C", "A"])
+            values = values.astype(np.float32, order="C")
+    elif not values.flags.carray:  # in another order, or from an odd place in a body
+        values = values.copy(order="C")
     items = Ragged(values, steps, time=time if full else None)
     _check_finite(items, manifest)
     return items

@@ -151,11 +151,13 @@ class Inference:
 
     def _run_block(self, model: Model, items: Ragged, block: FloatArray) -> Found:
         """Runs sequences of equal length, `(sequence, time, feature)`, as they are."""
-        time, most, found = block.shape[1], model.runtime.options.batch, []
-        for start in range(0, len(block), most):
-            lengths, begun = items.lengths[start : start + most], perf_counter()
-            found.append(model.runtime.run(block[start : start + most], lengths))
-            self._count(model, begun, len(lengths), len(lengths) * time, time)
+        count, time, begun = *block.shape[:2], perf_counter()
+        if count <= (most := model.runtime.options.batch):
+            found = [model.runtime.run(block, items.lengths)]
+        else:
+            starts = range(0, count, most)
+            found = [model.runtime.run(block[i : i + most], items.lengths[i : i + most]) for i in starts]
+        self._count(model, begun, count, count * time, time)
         predictions = found[0].prediction if len(found) == 1 else np.concatenate([one.prediction for one in found])
         if found[0].attention is None:
             return Found(predictions, None)

@@ -15,7 +15,7 @@ import uuid_utils
 
 from service import fast, inference, reading, wire
 from service.arrays import FloatArray
-from service.batcher import Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
+from service.batcher import INLINE_ALONE_S, INLINE_S, Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
 from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.examiner import Examiner, check_count, check_fast
 from service.explanations.record import Explanation
@@ -26,6 +26,7 @@ from service.loading import Model
 from service.manifest import Manifest
 from service.ragged import Ragged
 from service.repository import Repository
+from service.runtime import available_cpus
 from service.schemas import PredictRequest
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
@@ -84,8 +85,9 @@ class Predictor:
     def __init__(self, repository: Repository, store: Store | None, settings: Settings, telemetry: Telemetry) -> None:
         self._repository, self._store, self._settings, self._telemetry = repository, store, settings, telemetry
         self._limits = Limits(settings.max_batch, settings.max_batch_values)
+        inline = INLINE_S if available_cpus() > settings.workers else INLINE_ALONE_S
         self.batcher: Batcher[Key, Part, Found] = Batcher(
-            Inference(telemetry).run, _seconds, _share, self._limits, settings.max_wait, self._observe
+            Inference(telemetry).run, _seconds, _share, self._limits, settings.max_wait, inline, self._observe
         )
         self.examiner = Examiner(repository, self.batcher, settings, telemetry)
         self._tally = Tally(telemetry)
