@@ -142,6 +142,7 @@ def open_repository(settings: Settings, telemetry: Telemetry) -> Repository:
         lazy=settings.load == "lazy",
         max_memory=None if settings.max_model_memory is None else settings.max_model_memory * 1_000_000,
         pins=settings.pins,
+        expect=telemetry.expect,
         forget=telemetry.forget,
     )
 

@@ -43,7 +43,8 @@ class Repository:
         lazy: loads a model when it is first asked for, not at the start.
         max_memory: bytes of models in memory, by `memory.estimate`; None for no bound.
         pins: the file of pins; None for none.
-        forget: told the name and version of what is not served any more.
+        expect: told the name and version of what is loaded.
+        forget: told those of what is not served any more.
 
     Raises:
         StartupError: there is no such folder, it or the pins cannot be read, or there is no such default model in it.
@@ -59,10 +60,11 @@ class Repository:
         lazy: bool = False,
         max_memory: int | None = None,
         pins: Path | None = None,
+        expect: Callable[[str, int], None] = lambda *_: None,
         forget: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
         self._root, self._provider, self._options = root, provider, options
-        self._default, self.max_memory, self._forget = default, max_memory, forget
+        self._default, self.max_memory, self._expect, self._forget = default, max_memory, expect, forget
         self._versions: dict[str, Version] = {}
         self._pins: dict[str, int] = {}
         self._pins_file = Pins(pins) if pins else None
@@ -260,6 +262,7 @@ class Repository:
         """Serves the model as this version, and makes room for it."""
         version.manifest, version.model, version.fault = model.manifest, model, None
         version.used = time.monotonic()
+        self._expect(version.name, version.number)
         self._make_room(version)
 
     def _refuse(self, version: Version, error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from service.telemetry.metrics import (
     BATCH_SIZE,
@@ -27,6 +27,8 @@ from service.telemetry.metrics import (
     Metric,
 )
 from service.telemetry.numbers import Counter, Counters, Drift, Gauge, Histogram, Labels, Snapshot
+
+N = TypeVar("N", Counter, Histogram, Drift)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Telemetry:
         self._drifts: dict[str, dict[Labels, Drift]] = {n: {} for n, m in METRICS.items() if m.distance}
         self._settle: list[Callable[[], None]] = []
         self._models: dict[tuple[str, int], ModelMetrics] = {}
+        self._gone: set[Labels] = set()  # versions, of which nothing is kept any more
         self._gauges: list[tuple[str, str, Labels, Callable[[], Mapping[Labels, float]]]] = []
         self._errors = Counters(self._counters[ERRORS.name])
         self._kept = self._counter(EXPLANATIONS, "kept")
@@ -84,25 +87,34 @@ class Telemetry:
 
     def verdicts(self, name: str, version: int) -> Counters:
         """On the weights of a model that is served: `add("weak")`."""
-        return Counters(self._counters[VERDICTS.name], name, str(version))
+        return Counters(self._of(self._counters, VERDICTS, (name, str(version))), name, str(version))
 
     def drift(self, name: str, version: int) -> Drift:
         """How far the weights of a model that is served are from those in training."""
-        return self._drifts[DRIFT.name].setdefault((name, str(version)), Drift())
+        labels = (name, str(version))
+        return self._of(self._drifts, DRIFT, labels).setdefault(labels, Drift())
 
     def before_reading(self, settle: Callable[[], None]) -> None:
         """Has `settle` called before the numbers are read or dropped: it counts what it has put off."""
         self._settle.append(settle)
 
     def forget(self, name: str, version: int) -> None:
-        """Drops the numbers of a model that is not served any more: versions that come and go do not pile up."""
+        """Drops the numbers of a model that is not served any more: versions that come and go do not pile up. What is
+        counted by its last requests, which are under way, is dropped as well.
+        """
         self._settled()
         self._models.pop((name, version), None)
         labels = (name, str(version))
+        self._gone.add(labels)
         for metric in OF_MODELS:
             series = self._all[metric.name]
             for key in [key for key in series if key[:2] == labels]:
                 del series[key]
+
+    def expect(self, name: str, version: int) -> None:
+        """Keeps numbers of a model again, which has come back."""
+        self._gone.discard((name, str(version)))
+        self._models.pop((name, version), None)
 
     def error(self, kind: str, status: int) -> None:
         """Counts an error answered; `kind` is the name of its class."""
@@ -151,19 +163,23 @@ class Telemetry:
 
     def _series(self, metric: Metric, labels: Labels) -> Counter | Histogram | Drift:
         if metric.distance:
-            return self._drifts[metric.name].setdefault(labels, Drift())
+            return self._of(self._drifts, metric, labels).setdefault(labels, Drift())
         return self._counter(metric, *labels) if metric.buckets is None else self._histogram(metric, *labels)
 
     def _counter(self, metric: Metric, *labels: str) -> Counter:
-        return self._counters[metric.name].setdefault(labels, Counter())
+        return self._of(self._counters, metric, labels).setdefault(labels, Counter())
 
     def _histogram(self, metric: Metric, *labels: str) -> Histogram:
-        return self._histograms[metric.name].setdefault(labels, Histogram(metric.buckets or ()))
+        return self._of(self._histograms, metric, labels).setdefault(labels, Histogram(metric.buckets or ()))
+
+    def _of(self, all: dict[str, dict[Labels, N]], metric: Metric, labels: Labels) -> dict[Labels, N]:
+        """The series of a metric; of a version that is gone, some that nobody reads."""
+        return {} if labels[:2] in self._gone else all[metric.name]
 
     def _add_model(self, name: str, version: int) -> ModelMetrics:
         labels = (name, str(version))
         self._models[name, version] = ModelMetrics(
-            requests=Counters(self._counters[REQUESTS.name], *labels),
+            requests=Counters(self._of(self._counters, REQUESTS, labels), *labels),
             total=self._histogram(TOTAL, *labels),
             queue=self._histogram(QUEUE, *labels),
             compute=self._histogram(COMPUTE, *labels),

@@ -92,7 +92,21 @@ def test_a_model_that_is_gone_leaves_no_series_and_the_others_stay():
     telemetry.forget("mean", 1)
     found = text(telemetry.snapshot(1, me))
     assert {sample.labels["version"] for sample in found.samples if "model" in sample.labels} == {"2"}
+
+
+def test_the_last_requests_of_a_model_that_is_gone_do_not_bring_its_series_back():
+    telemetry = Telemetry()
+    telemetry.forget("mean", 1)
+    telemetry.model("mean", 1).requests.add("ok")
+    telemetry.model("mean", 1).total.observe(1)
+    telemetry.concentration("mean", 1).observe(1)
+    telemetry.verdicts("mean", 1).add("weak")
+    telemetry.drift("mean", 1).add([100.0], [100.0])
+    assert [sample for sample in text(telemetry.snapshot(1, me)).samples if "model" in sample.labels] == []
+    telemetry.expect("mean", 1)  # it comes back
+    telemetry.model("mean", 1).requests.add("ok")
     assert telemetry.model("mean", 1) is telemetry.model("mean", 1)
+    assert text(telemetry.snapshot(1, me))("requests_total", model="mean", version="1", outcome="ok") == 1
 
 
 def test_the_drift_is_the_share_of_the_weight_that_lies_elsewhere():
