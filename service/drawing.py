@@ -1,13 +1,12 @@
-"""A process that draws Vega-Lite definitions, one after another: `renderer.py` starts it and asks it.
+"""A process that makes charts and draws them, one after another: `renderer.py` starts it and asks it.
 
-vl_convert holds Python's lock from its first instruction to its last (0.7 s and 90 MB for the first picture, 0.15 s for
-each later one): in a thread of the server it would stop all predictions meanwhile.
+Altair and vl_convert hold Python's lock while they work (0.7 s and 90 MB for the first picture, 0.15 s for each later
+one): in a thread of the server they would stop all predictions meanwhile.
 
-    request     a line of JSON, {"format": "svg" | "png" | "bundle", "chart": {...}}
+    request     the size (8 bytes, big-endian), an `Order` as `subjects.py` encodes it
     answer      whether it is the picture or what went wrong (1 byte), the size (8 bytes, big-endian), as many bytes
 """
 
-import json
 import re
 import signal
 import struct
@@ -15,41 +14,87 @@ import sys
 from html import escape
 from typing import Any
 
+import numpy as np
+import orjson
 import vl_convert
+from altair.utils.schemapi import disable_debug_mode
 
-HEADER = ">?Q"
+from service.explanations import charts
+from service.explanations.chart import Chart
+from service.explanations.comparing import comparison_chart
+from service.explanations.profiles import summary_chart
+from service.explanations.subjects import (
+    All,
+    Attention,
+    Drawn,
+    Faithfulness,
+    Occlusion,
+    Order,
+    Profile,
+    Subject,
+    Two,
+    decode,
+)
+
+REQUEST, ANSWER = struct.Struct(">Q"), struct.Struct(">?Q")
 VEGA_LITE = "6.4"
 ROLES = ' role="graphics-[a-z]+"( aria-roledescription="[a-z ]+")?'  # of parts that have no description of their own
-SNIPPET = "window.vegaEmbed = vegaEmbed"
+SNIPPET = "window.vegaEmbed = vegaEmbed; window.vega = vega"
 PIXELS = 2  # of a PNG, each way, for one of the definition: screens have as many
 
 
 def main() -> None:
     """Draws until there is nothing more to read, which is when the server ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is sent to us as well; the server decides
-    for line in sys.stdin.buffer:
+    disable_debug_mode()  # Altair would hold every part of a chart against the schema; the tests do
+    asks, answers = sys.stdin.buffer, sys.stdout.buffer
+    while size := asks.read(REQUEST.size):
         try:
-            drawn, answer = True, draw(json.loads(line))
+            drawn, answer = True, carry_out(decode(asks.read(*REQUEST.unpack(size))))
         except ValueError as error:  # what vl_convert raises
             drawn, answer = False, str(error).encode()
-        sys.stdout.buffer.write(struct.pack(HEADER, drawn, len(answer)) + answer)
-        sys.stdout.buffer.flush()
+        answers.write(ANSWER.pack(drawn, len(answer)) + answer)
+        answers.flush()
 
 
-def draw(request: dict[str, Any]) -> bytes:
-    """The picture asked for; `bundle` is the JavaScript that draws in a browser, Vega and all."""
-    if request["format"] == "bundle":
+def carry_out(order: Order) -> bytes:
+    """What was ordered."""
+    if order.subject is None:
         return vl_convert.javascript_bundle(SNIPPET, vl_version=VEGA_LITE).encode()
-    if request["format"] == "png":
-        return bytes(vl_convert.vegalite_to_png(request["chart"], vl_version=VEGA_LITE, scale=PIXELS))
-    return describe(vl_convert.vegalite_to_svg(request["chart"], vl_version=VEGA_LITE), request["chart"]).encode()
+    return draw(order.format, chart_of(order.subject).definition(order.theme, validate=False))
 
 
-def describe(svg: str, chart: dict[str, Any]) -> str:
+def chart_of(subject: Subject) -> Chart:
+    """The chart of a subject."""
+    match subject:
+        case Attention(explanation, changes):
+            return charts.explanation_chart(explanation, 0, None if changes is None else np.array(changes))
+        case Occlusion(explanation, changes):
+            return charts.occlusion_chart(explanation, 0, np.array(changes))
+        case Faithfulness(explanation, weights, changes, verdict):
+            return charts.faithfulness_chart(explanation, 0, np.array(weights, np.float32), np.array(changes), verdict)
+        case All(explanation, count):
+            return charts.all_chart(explanation, count)
+        case Two(a, b):
+            return comparison_chart(a, b, 0)
+        case Profile(summary):
+            return summary_chart(summary)
+
+
+def draw(format: Drawn, definition: dict[str, Any]) -> bytes:
+    """A definition as it is, or drawn."""
+    if format == "vl.json":
+        return orjson.dumps(definition)
+    if format == "png":
+        return bytes(vl_convert.vegalite_to_png(definition, vl_version=VEGA_LITE, scale=PIXELS))
+    return describe(vl_convert.vegalite_to_svg(definition, vl_version=VEGA_LITE), definition).encode()
+
+
+def describe(svg: str, definition: dict[str, Any]) -> str:
     """Gives the picture its description, for who does not see it; Vega does so in a browser only."""
-    if "description" not in chart:
+    if "description" not in definition:
         return svg
-    told = escape(chart["description"])
+    told = escape(definition["description"])
     svg = re.sub(ROLES, "", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1).replace(">", f"><desc>{told}</desc>", 1)
 

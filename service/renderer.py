@@ -8,23 +8,23 @@ from asyncio.subprocess import PIPE, Process
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from service.errors import TooLate, TooMany, Unavailable
+from service.explanations.subjects import Order, encode
 
 KEPT = 64  # pictures; the least recently asked for goes first
 WAITING = 32  # pictures that may wait for those before them
 EACH_S = 0.2  # that a picture takes, about
 LONGEST_S = 20.0  # that one may take
 IDLE_S = 60.0  # after which the process that draws gives its memory back
-DRAWING = Path(__file__).with_name("drawing.py")
-HEADER = ">?Q"  # see drawing.py
-
-Drawn = Literal["svg", "png", "bundle"]
+PACKAGES = Path(__file__).parent.parent  # where the process finds this one
+REQUEST, ANSWER = struct.Struct(">Q"), struct.Struct(">?Q")  # see drawing.py
+BUNDLE = Order(None, "svg", "light")
 
 
 class Renderer:
-    """Draws Vega-Lite definitions, one at a time, in a process that starts with the first; see `drawing.py`.
+    """Draws, one picture at a time, in a process that starts with the first; see `drawing.py`.
 
     One that is asked for again, or by several at once, is drawn once.
     """
@@ -36,12 +36,11 @@ class Renderer:
         self._process: Process | None = None
         self._idle: asyncio.TimerHandle | None = None
 
-    async def draw(self, name: str, format: Drawn, chart: bytes) -> bytes:
+    async def draw(self, name: str, order: Order) -> bytes:
         """A picture.
 
         Args:
             name: of this picture and no other, in all formats and themes.
-            chart: a Vega-Lite definition as JSON.
 
         Raises:
             TooMany: too many wait.
@@ -50,7 +49,7 @@ class Renderer:
         """
         task = self._pictures.get(name)
         if task is None:
-            task = self._pictures[name] = asyncio.create_task(self._draw(format, chart))
+            task = self._pictures[name] = asyncio.create_task(self._draw(order))
             task.add_done_callback(lambda task: self._forget_failed(name, task))
             if len(self._pictures) > KEPT:
                 self._pictures.popitem(last=False)
@@ -59,7 +58,7 @@ class Renderer:
 
     async def bundle(self) -> bytes:
         """The JavaScript that draws definitions in a browser: Vega, Vega-Lite and Vega-Embed. Raises: see `draw`."""
-        return await self.draw("bundle", "bundle", b"null")
+        return await self.draw("bundle", BUNDLE)
 
     async def close(self) -> None:
         """Ends the process that draws."""
@@ -76,13 +75,13 @@ class Renderer:
         if (task.cancelled() or task.exception() is not None) and self._pictures.get(name) is task:
             del self._pictures[name]
 
-    async def _draw(self, format: Drawn, chart: bytes) -> bytes:
+    async def _draw(self, order: Order) -> bytes:
         if self._waiting >= WAITING:
             raise TooMany(self._waiting * EACH_S)
         self._waiting += 1
         try:
             async with self._one_at_a_time:
-                return await self._ask(b'{"format":"%s","chart":%s}\n' % (format.encode(), chart))
+                return await self._ask(await asyncio.to_thread(encode, order))
         finally:
             self._waiting -= 1
 
@@ -109,11 +108,12 @@ class Renderer:
 
     async def _exchange(self, request: bytes) -> tuple[bool, bytes]:
         if self._process is None:
-            self._process = await asyncio.create_subprocess_exec(sys.executable, "-P", DRAWING, stdin=PIPE, stdout=PIPE)
+            command = (sys.executable, "-m", "service.drawing")
+            self._process = await asyncio.create_subprocess_exec(*command, cwd=PACKAGES, stdin=PIPE, stdout=PIPE)
         asks, answers = cast(StreamWriter, self._process.stdin), cast(StreamReader, self._process.stdout)
-        asks.write(request)
+        asks.write(REQUEST.pack(len(request)) + request)
         await asks.drain()
-        drawn, size = struct.unpack(HEADER, await answers.readexactly(struct.calcsize(HEADER)))
+        drawn, size = ANSWER.unpack(await answers.readexactly(ANSWER.size))
         return drawn, await answers.readexactly(size)
 
     def _stop(self) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field
 from rich.console import Console
 
-from service.explanations import charts
+from service.explanations.chart import svg
 from service.manifest import Task
 from training.data.batches import JUDGED, feed
 from training.data.datasets import BUILT_IN, Data
@@ -121,7 +121,7 @@ def fit(
     kept = {seed: history["val_loss"][config.kept(history["val_loss"])] for seed, history in histories.items()}
     run = Run(data=data_name, data_options=data_options, model=model, fit=config, validation_loss=kept)
     (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
-    (folder / CURVE_FILE).write_text(charts.svg(learning_curve(folder.name, histories)))
+    (folder / CURVE_FILE).write_text(svg(learning_curve(folder.name, histories)))
     return run
 
 

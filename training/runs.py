@@ -7,15 +7,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
+import altair as alt
 import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.explanations import charts
+from service.explanations.chart import PADDING, Chart
+from service.explanations.panels import WIDTH
 
 RUN_FILE, METRICS_FILE, REPORT_FILE, CURVE_FILE = "run.json", "metrics.json", "report.html", "learning-curve.svg"
 MODEL_FILE, HISTORY_FILE, SEARCH_FILE = "model.keras", "history.json", "search.json"
@@ -110,33 +112,23 @@ def progress(title: str, epochs: int) -> Iterator[Callable[[dict[str, float]], N
         yield advance
 
 
-def learning_curve(title: str, histories: dict[int, dict[str, list[float]]]) -> dict[str, Any]:
-    """Training and validation loss by epoch, a line for each seed, as a Vega-Lite definition."""
+def learning_curve(title: str, histories: dict[int, dict[str, list[float]]]) -> Chart:
+    """Training and validation loss by epoch, a line for each seed."""
     names = {"loss": "training", "val_loss": "validation"}
-    values = [
+    losses = [
         {"epoch": epoch, "loss": max(loss, 1e-7), "split": names[name], "seed": str(seed)}
         for seed, history in histories.items()
         for name in names
         for epoch, loss in enumerate(history[name], start=1)
     ]
-    return {
-        "$schema": charts.SCHEMA,
-        "title": title,
-        "config": charts.CONFIG,
-        "padding": 12,
-        "width": charts.WIDTH,
-        "height": 260,
-        "data": {"values": values},
-        "mark": {"type": "line", "strokeWidth": 1.5},
-        "encoding": {
-            "x": {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1}},
-            "y": {
-                "field": "loss",
-                "type": "quantitative",
-                "scale": {"type": "log"},
-                "axis": {"format": "~g", "tickCount": 6},
-            },
-            "color": {"field": "split", "type": "nominal"},
-            "strokeDash": {"field": "seed", "type": "nominal"},
-        },
-    }
+    view = (
+        alt.Chart(alt.NamedData("losses"), title=title, padding=PADDING, width=WIDTH, height=260)
+        .mark_line(strokeWidth=1.5)
+        .encode(
+            x=alt.X("epoch:Q").axis(tickMinStep=1),
+            y=alt.Y("loss:Q").scale(type="log").axis(format="~g", tickCount=6),
+            color="split:N",
+            strokeDash="seed:N",
+        )
+    )
+    return Chart(view, {"losses": losses})

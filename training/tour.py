@@ -5,13 +5,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import altair as alt
 import numpy as np
 import onnxruntime as ort
 
-from service.explanations import charts, faithfulness
+from service.explanations import faithfulness
+from service.explanations.chart import PADDING, Chart, svg
+from service.explanations.charts import explanation_chart
 from service.explanations.record import Explanation, Ragged
+from service.explanations.themes import LIGHT
 from service.manifest import GRAPH_FILE, Manifest, Verdict
 from training.data.datasets import Data, planted
 from training.evaluate import predict
@@ -65,9 +68,9 @@ def tour(docs: Path, models: Path, on_variant: Callable[[Found], None]) -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     for position in POSITIONS:
         chart = profiles([one for one in found if one.position == position], data.step)
-        (pictures / f"{position}.svg").write_text(charts.svg(chart))
-    chart = charts.explanation_chart(read_date(models / "dates" / "1"), 0)
-    (pictures / "dates.svg").write_text(charts.svg(chart))
+        (pictures / f"{position}.svg").write_text(svg(chart))
+    chart = explanation_chart(read_date(models / "dates" / "1"), 0)
+    (pictures / "dates.svg").write_text(svg(chart))
     page = docs / "attention.md"
     written = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{table(found)}\n{END}", page.read_text(), flags=re.DOTALL)
     page.write_text(written)
@@ -93,46 +96,32 @@ def fit_variants(data: Data) -> Iterator[Found]:
         )
 
 
-def profiles(found: list[Found], step: int | None) -> dict[str, Any]:
+def profiles(found: list[Found], step: int | None) -> Chart:
     """The mean weights of each variant by step as bars, a row for each score, a column for each normalizer."""
-    values = [
+    rows = [
         {"score": one.score, "normalizer": one.normalizer, "step": i, "weight": float(weight), "planted": i == step}
         for one in found
         for i, weight in enumerate(one.profile)
     ]
-    header = {"title": None, "labelFontSize": 12, "labelColor": charts.INK}
-    bars = {
-        "width": 170,
-        "height": 56,
-        "mark": {"type": "bar", "width": 6},
-        "encoding": {
-            "x": {"field": "step", "type": "quantitative", "axis": {"values": [0, 5, 10, 15], "title": None}},
-            "y": {
-                "field": "weight",
-                "type": "quantitative",
-                "title": None,
-                "scale": {"domain": [0, 1]},
-                "axis": {"format": ".0%", "values": [0, 0.5, 1]},
-            },
-            "color": {"condition": {"test": "datum.planted", "value": STRONG}, "value": WEAK},
-        },
-    }
-    return {
-        "$schema": charts.SCHEMA,
-        "title": f"Mean weight by step, attention {found[0].position} the LSTM; step {step} decides",
-        "config": charts.CONFIG,
-        "padding": 12,
-        "data": {"values": values},
-        "facet": {
-            "row": {
-                "field": "score",
-                "sort": list(SCORES),
-                "header": {**header, "labelAngle": 0, "labelAlign": "left"},
-            },
-            "column": {"field": "normalizer", "sort": list(NORMALIZERS), "header": header},
-        },
-        "spec": bars,
-    }
+    bars = (
+        alt.Chart(width=170, height=56)
+        .mark_bar(width=6)
+        .encode(
+            x=alt.X("step:Q").title(None).axis(values=[0, 5, 10, 15]),
+            y=alt.Y("weight:Q").title(None).scale(domain=[0, 1]).axis(format=".0%", values=[0, 0.5, 1]),
+            color=alt.condition("datum.planted", alt.value(STRONG), alt.value(WEAK)),
+        )
+    )
+    row = alt.Row("score:N", sort=list(SCORES), title=None)
+    column = alt.Column("normalizer:N", sort=list(NORMALIZERS), title=None)
+    view = bars.facet(
+        data=alt.NamedData("weights"),
+        row=row.header(labelFontSize=12, labelColor=LIGHT.ink, labelAngle=0, labelAlign="left"),
+        column=column.header(labelFontSize=12, labelColor=LIGHT.ink),
+        title=f"Mean weight by step, attention {found[0].position} the LSTM; step {step} decides",
+        padding=PADDING,
+    )
+    return Chart(view, {"weights": rows})
 
 
 def table(found: list[Found]) -> str:

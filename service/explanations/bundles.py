@@ -217,7 +217,8 @@ def _chain(parts: list[list[T] | None]) -> list[T] | None:
     return None if parts[0] is None else [one for part in parts if part is not None for one in part]
 
 
-def _to_wire(value: Any) -> Any:
+def to_wire(value: Any) -> Any:
+    """What msgspec writes of an array, or of many: an `enc_hook`."""
     return _ragged_to_wire(value) if isinstance(value, Ragged) else _array_to_wire(value)
 
 
@@ -230,15 +231,16 @@ def _array_to_wire(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
     return array.shape, array.astype("<f4", copy=False).tobytes()
 
 
-def _from_wire(kind: type, value: Any) -> Any:
+def from_wire(kind: type, value: Any) -> Any:
+    """The inverse of `to_wire`: a `dec_hook`."""
     if kind is Ragged:
         values, lengths, widths = value
         ends = np.frombuffer(lengths, "<i4")
-        return Ragged(_from_wire(np.ndarray, values), ends, None if widths is None else np.frombuffer(widths, "<i4"))
+        return Ragged(from_wire(np.ndarray, values), ends, None if widths is None else np.frombuffer(widths, "<i4"))
     shape, data = value
     return np.frombuffer(data, "<f4").reshape(shape)
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_to_wire)
-decode = msgspec.msgpack.Decoder(Bundle, dec_hook=_from_wire).decode
+_encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
+decode = msgspec.msgpack.Decoder(Bundle, dec_hook=from_wire).decode
 decode_head = msgspec.msgpack.Decoder(Head).decode

@@ -10,54 +10,43 @@ panels: `{name: [low, high]}`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from service.explanations.panels import Layer, Panel
+import altair as alt
 
-
-def add_choices(panels: Sequence[Panel]) -> None:
-    """Adds the layers to the panels."""
-    for panel in panels:
-        below, above = [_masked()], [_picked()]
-        panel.data.update(masked=[], picked=[])
-        if panel.kind == "values":
-            above.append(_line_before(panel))
-            panel.data["before"] = []
-        if panel.kind == "weights":
-            above.append(_sizes_before(panel))
-            panel.data["weights-before"] = []
-        panel.view["layer"] = [*below, *panel.view["layer"], *above]
+from service.explanations.panels import Panel
 
 
-def _masked() -> Layer:
-    return {
-        "data": {"name": "masked"},
-        "mark": {"type": "rect", "style": "masked"},
-        "encoding": {"x2": {"field": "end"}, "y": {"value": 0}, "y2": {"value": "height"}},
-    }
+def with_choices(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels with these layers."""
+    return [_with_before(replace(one, layers=[_masked(), *one.layers, _picked()])) for one in panels]
 
 
-def _picked() -> Layer:
-    return {"data": {"name": "picked"}, "mark": {"type": "rule", "style": "picked"}, "encoding": {}}
+def _masked() -> alt.Chart:
+    across = alt.Chart(alt.NamedData("masked")).encode(x2="end", y=alt.value(0), y2=alt.value("height"))
+    masked: alt.Chart = across.mark_rect(style="masked")
+    return masked
 
 
-def _line_before(panel: Panel) -> Layer:
-    shown = {"field": "feature", "oneOf": list(panel.features)}
-    return {
-        "data": {"name": "before"},
-        "transform": [{"filter": shown}],
-        "mark": {"type": "line", "style": "before", "y": _height(panel, "value")},
-        "encoding": {},
-    }
+def _picked() -> alt.Chart:
+    picked: alt.Chart = alt.Chart(alt.NamedData("picked")).mark_rule(style="picked")
+    return picked
 
 
-def _sizes_before(panel: Panel) -> Layer:
-    return {
-        "data": {"name": "weights-before"},
-        "mark": {"type": "rule", "style": "before", "y": _height(panel, "size")},
-        "encoding": {"x2": {"field": "end"}},
-    }
+def _with_before(panel: Panel) -> Panel:
+    data = {**panel.data, "picked": [], "masked": []}
+    if panel.kind == "values":
+        shown = alt.FieldOneOfPredicate("feature", oneOf=list(panel.features))
+        before = alt.Chart(alt.NamedData("before")).transform_filter(shown)
+        line = before.mark_line(style="before", y=_height(panel, "value"))
+        return replace(panel, layers=[*panel.layers, line], data={**data, "before": []})
+    if panel.kind == "weights":
+        before = alt.Chart(alt.NamedData("weights-before")).encode(x2="end")
+        ends = before.mark_rule(style="before", y=_height(panel, "size"))
+        return replace(panel, layers=[*panel.layers, ends], data={**data, "weights-before": []})
+    return replace(panel, data=data)
 
 
-def _height(panel: Panel, field: str) -> dict[str, str]:
+def _height(panel: Panel, field: str) -> alt.ExprRef:
     """Where this is on the axis, which does not depend on it: of no data Vega complains."""
-    return {"expr": f"scale('{panel.view['name']}_y', datum.{field})"}
+    return alt.ExprRef(f"scale('{panel.name}_y', datum.{field})")

@@ -1,17 +1,17 @@
 """Two explanations as one picture, one above the other, and the difference of their weights."""
 
-from typing import Any
-
+import altair as alt
 import numpy as np
 
 from service.arrays import FloatArray
-from service.explanations.charts import NO_ATTENTION, Chart, above_each_other, stacked
+from service.explanations.chart import Chart, title
+from service.explanations.charts import NO_ATTENTION
 from service.explanations.lines import overview_panel
-from service.explanations.matrix import FRAMED, describe_matrix, matrix_view
+from service.explanations.matrix import FRAMED, describe_matrix, matrices_chart
 from service.explanations.measures import top_steps
-from service.explanations.panels import TOP, Panel, apart, bars_panel, group, over_time, weights_of
+from service.explanations.panels import SIDE, TOP, Panel, apart, bars_panel, bounds, group, stacked, weights_of
 from service.explanations.record import Explanation, steps
-from service.explanations.words import enumerate_steps, heading, lines, percent, title
+from service.explanations.words import enumerate_steps, heading, lines, percent
 
 PHONE = 47  # characters of a title that a phone has room for
 
@@ -43,7 +43,7 @@ def comparison_chart(a: Explanation, b: Explanation, index: int) -> Chart:
         found = f"{percent(moved)} of the weight lies elsewhere; b differs most on step "
         found += enumerate_steps([(step, _signed(float(difference[step]))) for step in _largest(difference)])
     told = f"Two explanations. a: {heading(a, index)}. b: {heading(b, index)}. {found[0].upper()}{found[1:]}."
-    return stacked(title(f"a and b: {_names(a, b)}", found), told, over_time(panels, span))
+    return stacked(title(f"a and b: {_names(a, b)}", found), told, panels, span)
 
 
 def _names(a: Explanation, b: Explanation) -> str:
@@ -55,13 +55,13 @@ def _names(a: Explanation, b: Explanation) -> str:
 def _side(one: Explanation, index: int, weights: FloatArray | None, letter: str, span: int) -> list[Panel]:
     sizes = None if weights is None else weights_of(weights, f"weights-{letter}")
     top = [] if sizes is None else sizes.top
-    values = overview_panel(f"-{letter}", (one.sequences or [])[index], one.features, top, span)
-    values.view.update(height=80, title=_side_title(one, index, letter))
+    sequence, head = (one.sequences or [])[index], _side_title(one, index, letter)
+    values = overview_panel(f"-{letter}", sequence, one.features, top, span, head, height=80)
     return [values] if sizes is None else [values, bars_panel(sizes, 60, span)]
 
 
-def _side_title(one: Explanation, index: int, letter: str) -> dict[str, Any]:
-    return {"text": lines(f"{letter}: {heading(one, index)}", PHONE), "fontSize": 12, "anchor": "start", "offset": 16}
+def _side_title(one: Explanation, index: int, letter: str) -> alt.Title:
+    return alt.Title(lines(f"{letter}: {heading(one, index)}", PHONE), fontSize=12, anchor="start", offset=16)
 
 
 def _largest(difference: FloatArray) -> list[int]:
@@ -77,11 +77,7 @@ def _difference(difference: FloatArray) -> Panel:
     length, every = len(difference), group(len(difference))
     top = _largest(difference)
     bars = [
-        {
-            "step": start - 0.5 + 0.1 * every,
-            "end": start + every - 0.5 - 0.1 * every,
-            "size": float(part[np.abs(part).argmax()]),
-        }
+        {**bounds(start, every), "size": float(part[np.abs(part).argmax()])}
         for start in range(0, length, every)
         for part in [difference[start : start + every]]
     ]
@@ -90,36 +86,21 @@ def _difference(difference: FloatArray) -> Panel:
         for step in apart(top, length)
     ]
     most = float(np.abs(difference).max()) or 1.0
-    axis = {"tickCount": 3, "format": "+~%", "minExtent": 54}
-    scale = {"domain": [-1.25 * most, 1.25 * most], "nice": False}
-    y = {"field": "size", "type": "quantitative", "title": "b \N{MINUS SIGN} a", "axis": axis, "scale": scale}
-    sides = [
-        {
-            "data": {"name": "difference"},
-            "mark": {"type": "bar", "style": style},
-            "transform": [{"filter": f"datum.size {side} 0"}],
-            "encoding": {"x2": {"field": "end"}, "y": y, "y2": {"datum": 0}},
-        }
-        for side, style in ((">=", "top"), ("<", "change-top"))
+    y = alt.Y("size:Q", title="b \N{MINUS SIGN} a").scale(domain=[-1.25 * most, 1.25 * most], nice=False)
+    y = y.axis(tickCount=3, format="+~%", minExtent=SIDE)
+    bar = alt.Chart(alt.NamedData("difference")).encode(x2="end", y=y, y2=alt.datum(0))
+    name = alt.Chart(alt.NamedData("difference-top")).encode(y=y, text="text:N")
+    layers = [
+        bar.mark_bar(style="top").transform_filter("datum.size >= 0"),
+        bar.mark_bar(style="change-top").transform_filter("datum.size < 0"),
+        name.mark_text(dy=-7).transform_filter("datum.size >= 0"),
+        name.mark_text(dy=8).transform_filter("datum.size < 0"),
     ]
-    names = [
-        {
-            "data": {"name": "difference-top"},
-            "transform": [{"filter": f"datum.size {'>=' if up else '<'} 0"}],
-            "mark": {"type": "text", "dy": -7 if up else 8},
-            "encoding": {"y": y, "text": {"field": "text"}},
-        }
-        for up in (True, False)
-    ]
-    view = {"height": 100, "layer": [*sides, *names]}
-    return Panel(view, {"difference": bars, "difference-top": named}, "difference")
+    return Panel("difference", layers, {"difference": bars, "difference-top": named}, height=100)
 
 
 def _texts(a: Explanation, b: Explanation, index: int) -> Chart:
     """The two matrices."""
-    views = [
-        {"title": _side_title(one, index, letter), **matrix_view(one, index, letter)}
-        for one, letter in ((a, "a"), (b, "b"))
-    ]
+    sides = [(one, index, letter, _side_title(one, index, letter)) for one, letter in ((a, "a"), (b, "b"))]
     told = f"Two explanations. a: {describe_matrix(a, index)} b: {describe_matrix(b, index)}"
-    return above_each_other(title(f"a and b: {_names(a, b)}", FRAMED), told, views, spacing=20)
+    return matrices_chart(title(f"a and b: {_names(a, b)}", FRAMED), told, sides)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.arrays import FloatArray
 from service.errors import Fault, Invalid
@@ -43,7 +42,7 @@ def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
     )
 
 
-def read_importance(given: DrawRequest, explanation: Explanation) -> NDArray[np.float64]:
+def read_importance(given: DrawRequest, explanation: Explanation) -> list[float]:
     """What leaving out each step changes, `(time,)`.
 
     Raises:
@@ -55,7 +54,7 @@ def read_importance(given: DrawRequest, explanation: Explanation) -> NDArray[np.
         raise _invalid("/importance", expected, "nothing")
     if len(given.importance) != length:
         raise _invalid("/importance", expected, f"{len(given.importance)}")
-    return np.array(given.importance)
+    return given.importance
 
 
 def _read_features(given: DrawRequest) -> list[str]:

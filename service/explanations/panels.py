@@ -1,6 +1,6 @@
 """What charts over time are put together from: bars, a band of heat, and the lines of lines.py, on one axis of steps.
 
-A panel is a layered Vega-Lite view. Its marks have styles and no colours, see `themes.py`.
+A panel is a few layers. Their marks have styles and no colours, see `themes.py`.
 """
 
 import math
@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
+from service.explanations.chart import PADDING, WIDTHS, Chart, Data, Row
 from service.explanations.measures import top_steps
 from service.explanations.words import change, percent
 
-Row = dict[str, Any]
-Layer = dict[str, Any]
+WIDTH = 640  # pixels, which a page may change with `view.width(...)`: all panels share that signal
+SIDE = 54  # pixels of the labels of a y axis, so that those of all panels are in line
 TOP = 3  # steps that are marked
 LANES = 24  # features that are drawn at most
 COLUMNS = 800  # steps that are drawn one by one; of more, neighbours together
@@ -26,19 +28,24 @@ NEAR = 0.05  # of the axis: labels of steps that are as near would be on top of 
 
 @dataclass(frozen=True)
 class Panel:
-    """A layered view and its data.
+    """Layers on the same axes.
 
     Attributes:
-        view: its Vega-Lite definition, which names its data.
+        kind: what they show; see `stacked`.
+        layers: without an x axis, except those that are not at steps.
         data: rows, by the name of the data.
-        kind: what it shows; see `stacked`.
-        features: that it shows, where it shows features.
+        features: that are shown, where features are.
+        name: by which the scale of its values is called, `{name}_y`.
+        height: pixels.
     """
 
-    view: dict[str, Any]
-    data: dict[str, list[Row]]
-    kind: Literal["values", "characters", "heat", "weights", "changes", "profile", "counts", "difference", "nothing"]
+    kind: Literal["values", "characters", "heat", "weights", "changes", "profile", "counts", "difference"]
+    layers: Sequence[alt.Chart]
+    data: Data
+    height: int
     features: Sequence[str] = ()
+    name: str | None = None
+    title: alt.Title | None = None
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,8 @@ class Sizes:
         values: `(time,)`.
         title: of the axis.
         style: of the bars of the top steps, see `themes.py`; `rest` of the others.
-        range: of the heat, see `themes.py`.
         say: the number as text.
+        format: of the axis.
         least: upper end of the axis at least: what is less than nothing much is not to look like it.
         marked: steps that are marked, of those that are more than 0.
     """
@@ -63,7 +70,6 @@ class Sizes:
     title: str
     style: str
     rest: str
-    range: str
     say: Callable[[float], str]
     format: str
     least: float = 0.0
@@ -81,24 +87,22 @@ class Sizes:
 
 def weights_of(values: FloatArray, name: str = "weights") -> Sizes:
     """Weights `(time,)`."""
-    return Sizes("weights", name, values, "weight", "top", "rest", "heatmap", percent, "~%")
+    return Sizes("weights", name, values, "weight", "top", "rest", percent, "~%")
 
 
 def changes_of(values: NDArray[np.float64], least: float) -> Sizes:
     """What leaving out each step changes, `(time,)`."""
-    return Sizes(
-        "changes", "changes", values, "change without", "change-top", "change-rest", "ramp", change, "~g", least
-    )
+    return Sizes("changes", "changes", values, "change without", "change-top", "change-rest", change, "~g", least)
 
 
 def identifier(name: str) -> str:
-    """The name of a view of this data, by which its scales are called."""
+    """The name of a panel of this data."""
     return name.replace("-", "_")
 
 
-def held(view: str) -> dict[str, str]:
-    """Where the axis of a view ends, if a page holds it."""
-    return {"expr": f"{HELD}.{view}"}
+def held(panel: str) -> alt.ExprRef:
+    """Where the axis of a panel ends, if a page holds it."""
+    return alt.ExprRef(f"{HELD}.{panel}")
 
 
 def group(length: int) -> int:
@@ -106,52 +110,67 @@ def group(length: int) -> int:
     return math.ceil(length / COLUMNS)
 
 
-def over_time(panels: Sequence[Panel], length: int, axis: str = "step") -> list[Panel]:
-    """The panels on one axis of this many steps, which is written out beneath the last."""
+def stacked(title: alt.Title, description: str, panels: Sequence[Panel], length: int, width: int = WIDTH) -> Chart:
+    """Panels above each other on one axis of so many steps, and their data: a page may change each of them, with
+    `view.data(name, rows)`.
+
+    Returns:
+        A chart whose `usermeta` says which widths it fits, and in `panels` what is drawn from the top down: the `kind`
+        of each, its `features`, and its `name`.
+    """
+    shown = [{"kind": one.kind, "features": list(one.features), "name": one.name} for one in panels]
+    view = alt.vconcat(
+        *(_view(panel, length, width, last=panel is panels[-1]) for panel in panels),
+        title=title,
+        description=description,
+        padding=PADDING,
+        spacing=8,
+        params=[alt.param(name=HELD, value={}).param],
+        usermeta={**WIDTHS, "panels": shown},
+        resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="independent")),
+    )
+    return Chart(view, {name: rows for panel in panels for name, rows in panel.data.items()})
+
+
+def _view(panel: Panel, length: int, width: int, last: bool) -> alt.LayerChart:
+    """A panel on the axis of steps, which is written out beneath the last."""
     ticks: dict[str, Any] = {"values": [0]} if length == 1 else {"tickMinStep": 1, "format": "d"}
-    for panel in panels:
-        shown = {"title": axis, **ticks} if panel is panels[-1] else None
-        x = {
-            "field": "step",
-            "type": "quantitative",
-            "scale": {"domain": [-0.5, length - 0.5], "nice": False, "padding": 0},
-            "axis": shown,
-        }
-        for layer in panel.view["layer"]:
-            layer["encoding"].setdefault("x", x)
-    return list(panels)
+    x = alt.X("step:Q").scale(domain=[-0.5, length - 0.5], nice=False, padding=0)
+    x = x.axis(title="step", **ticks) if last else x.axis(None)
+    layered = alt.LayerChart(
+        layer=panel.layers,
+        name=panel.name or alt.Undefined,
+        title=panel.title or alt.Undefined,
+        width=width,
+        height=panel.height,
+    )
+    return layered.encode(x=x)
 
 
 def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "cells", range: str = "heatmap") -> Panel:
-    """Numbers `(time, row)` as a band of heat with a row for each."""
+    """Numbers `(time, row)` as a band of heat with a row for each.
+
+    Args:
+        name: of the data.
+        range: of colours, see `themes.py`.
+    """
     every = group(len(values))
     cells = [
         {"step": start - 0.5, "end": min(start + every, len(values)) - 0.5, "row": row, "size": float(size)}
         for column, row in enumerate(rows[:LANES])
         for start, size in _largest(values[:, column], every)
     ]
-    rect = {
-        "data": {"name": name},
-        "mark": {"type": "rect", "tooltip": True},
-        "encoding": {
-            "x2": {"field": "end"},
-            "y": {
-                "field": "row",
-                "type": "nominal",
-                "sort": None,
-                "title": None,
-                "axis": {"ticks": False, "domain": False, "minExtent": 54},
-            },
-            "color": {
-                "field": "size",
-                "type": "quantitative",
-                "scale": {"range": range, "domainMin": 0, "interpolate": "rgb"},
-                "legend": None,
-            },
-        },
-    }
+    heat = (
+        alt.Chart(alt.NamedData(name))
+        .mark_rect(tooltip=True)
+        .encode(
+            x2="end",
+            y=alt.Y("row:N").sort(None).title(None).axis(ticks=False, domain=False, minExtent=SIDE),
+            color=alt.Color("size:Q").scale(range=range, domainMin=0, interpolate="rgb").legend(None),
+        )
+    )
     height = 16 if len(rows) == 1 else 12 * min(len(rows), LANES)
-    return Panel({"name": name, "height": height, "layer": [rect]}, {name: cells}, "heat", rows[:LANES])
+    return Panel("heat", [heat], {name: cells}, height, rows[:LANES], name=identifier(name))
 
 
 def bars_panel(sizes: Sizes, height: int = 80, span: int | None = None) -> Panel:
@@ -162,12 +181,7 @@ def bars_panel(sizes: Sizes, height: int = 80, span: int | None = None) -> Panel
     """
     every = group(len(sizes.values))
     bars = [
-        {
-            "step": start - 0.5 + 0.1 * every,
-            "end": start + every - 0.5 - 0.1 * every,
-            "size": float(size),
-            "top": any(start <= step < start + every for step in sizes.top),
-        }
+        {**bounds(start, every), "size": float(size), "top": any(start <= step < start + every for step in sizes.top)}
         for start, size in _largest(sizes.values, every)
     ]
     told = [
@@ -175,26 +189,25 @@ def bars_panel(sizes: Sizes, height: int = 80, span: int | None = None) -> Panel
         for step, text in sizes.told()
         if step in apart(sizes.top, span or len(sizes.values))
     ]
-    view = {"name": identifier(sizes.name), "height": height, "layer": _bars(sizes)}
-    return Panel(view, {sizes.name: bars, f"{sizes.name}-top": told}, sizes.kind)
+    data = {sizes.name: bars, f"{sizes.name}-top": told}
+    return Panel(sizes.kind, _bars(sizes), data, height, name=identifier(sizes.name))
 
 
-def _bars(sizes: Sizes) -> list[Layer]:
-    scale: dict[str, Any] = {"nice": False, "domainRaw": held(identifier(sizes.name))}
+def _bars(sizes: Sizes) -> list[alt.Chart]:
+    scale = alt.Scale(nice=False, domainRaw=held(identifier(sizes.name)))
     if sizes.least:
-        scale["domain"] = [0, max(sizes.least, float(sizes.values.max()))]
-    axis = {"tickCount": 3, "format": sizes.format, "minExtent": 54}
-    y = {"field": "size", "type": "quantitative", "title": sizes.title, "axis": axis, "scale": scale}
-    encoding = {"x2": {"field": "end"}, "y": y, "y2": {"datum": 0}}
-    rest = {"mark": {"type": "bar", "style": sizes.rest}}
-    best = {"mark": {"type": "bar", "style": sizes.style}, "transform": [{"filter": "datum.top"}]}  # on top of those
-    bars = [{"data": {"name": sizes.name}, "encoding": dict(encoding), **layer} for layer in (rest, best)]
-    names = {
-        "data": {"name": f"{sizes.name}-top"},
-        "mark": {"type": "text", "dy": -7},
-        "encoding": {"y": y, "text": {"field": "text"}},
-    }
-    return [*bars, names] if sizes.top else [*bars[:1]]
+        scale.domain = [0, max(sizes.least, float(sizes.values.max()))]
+    y = alt.Y("size:Q", title=sizes.title, scale=scale).axis(tickCount=3, format=sizes.format, minExtent=SIDE)
+    every = alt.Chart(alt.NamedData(sizes.name)).encode(x2="end", y=y, y2=alt.datum(0))
+    rest = every.mark_bar(style=sizes.rest)
+    top = every.mark_bar(style=sizes.style).transform_filter("datum.top")  # on top of those
+    names = alt.Chart(alt.NamedData(f"{sizes.name}-top")).mark_text(dy=-7).encode(y=y, text="text:N")
+    return [rest, top, names] if sizes.top else [rest]
+
+
+def bounds(start: int, every: int) -> Row:
+    """Where the bar of so many neighbouring steps begins and ends, with room between bars."""
+    return {"step": start - 0.5 + 0.1 * every, "end": start + every - 0.5 - 0.1 * every}
 
 
 def apart(top: Sequence[int], length: int) -> list[int]:

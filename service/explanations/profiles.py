@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from service.explanations.charts import Chart, stacked
-from service.explanations.panels import Panel, Sizes, bars_panel, group, over_time, weights_of
-from service.explanations.words import enumerate_steps, title
+from service.explanations.chart import PADDING, WIDTHS, Chart, title
+from service.explanations.panels import SIDE, WIDTH, Panel, Sizes, bars_panel, group, stacked, weights_of
+from service.explanations.words import enumerate_steps
 
 LEGEND = "line: median; dashes: mean; dark band: the middle half; light band: the middle 90%"
 QUANTILES = ("0.05", "0.25", "0.5", "0.75", "0.95")
@@ -25,7 +26,7 @@ def summary_chart(summary: Mapping[str, Any]) -> Chart:
     found: Sequence[Mapping[str, Any]] = summary["steps"]
     head = f"Weights of {_which(summary)} in {summary['count']} sequences"
     if not found:
-        return stacked(title(head, "there are none yet"), f"{head}: there are none yet.", [_nothing()])
+        return _nothing(head)
     mean = np.array([step["mean"] for step in found], np.float32)
     heaviest = np.zeros(len(found), np.float32)
     for top in summary["top"]:
@@ -34,12 +35,12 @@ def summary_chart(summary: Mapping[str, Any]) -> Chart:
     panels = [_profile(found, often.top), bars_panel(often)]
     counts = np.array([step["count"] for step in found], np.float64)
     if counts.min() < counts.max():
-        sequences = Sizes("counts", "counts", counts, "sequences", "rest", "rest", "heatmap", str, "~s", marked=0)
+        sequences = Sizes("counts", "counts", counts, "sequences", "rest", "rest", str, "~s", marked=0)
         panels.append(bars_panel(sequences, 50))
     seen = f"most often heaviest: step {enumerate_steps(often.told())}"
     average = enumerate_steps(weights_of(mean).told())
     told = f"{head}, by step. On average most weight lies on step {average}; {seen}."
-    return stacked(title(head, seen, LEGEND), told, over_time(panels, len(found)))
+    return stacked(title(head, seen, LEGEND), told, panels, len(found))
 
 
 def _which(summary: Mapping[str, Any]) -> str:
@@ -59,20 +60,20 @@ def _profile(found: Sequence[Mapping[str, Any]], top: Sequence[int]) -> Panel:
         {"step": row * every, **{names[name]: float(values[row]) for name, values in thin.items()}}
         for row in range(len(thin["mean"]))
     ]
-    axis = {"tickCount": 4, "format": "~%", "minExtent": 54}
-    y = {"type": "quantitative", "title": "weight", "axis": axis, "scale": {"domainMin": 0}}
-    bands = [
-        {"mark": {"type": "area", "style": style}, "encoding": {"y": {**y, "field": low}, "y2": {"field": high}}}
-        for low, high, style in (("q05", "q95", "wide"), ("q25", "q75", "narrow"))
+    profile = alt.Chart(alt.NamedData("profile"))
+    point = len(rows) == 1
+    layers = [
+        profile.mark_area(style="wide").encode(y=_weight("q05"), y2="q95"),
+        profile.mark_area(style="narrow").encode(y=_weight("q25"), y2="q75"),
+        alt.Chart(alt.NamedData("top")).mark_rule(style="rule"),
+        profile.mark_line(style="line", point=point).encode(y=_weight("median")),
+        profile.mark_line(style="mean", strokeDash=[5, 3], point=point).encode(y=_weight("mean")),
     ]
-    lines = [
-        {"mark": {"type": "line", **look, "point": len(rows) == 1}, "encoding": {"y": {**y, "field": field}}}
-        for field, look in (("median", {"style": "line"}), ("mean", {"style": "mean", "strokeDash": [5, 3]}))
-    ]
-    rules = {"data": {"name": "top"}, "mark": {"type": "rule", "style": "rule"}}
-    drawn = [{"data": {"name": "profile"}, **layer} for layer in (*bands, *lines)]
-    view = {"height": 180, "layer": [*drawn[:2], {**rules, "encoding": {}}, *drawn[2:]]}
-    return Panel(view, {"profile": rows, "top": [{"step": step} for step in top]}, "profile")
+    return Panel("profile", layers, {"profile": rows, "top": [{"step": step} for step in top]}, height=180)
+
+
+def _weight(field: str) -> alt.Y:
+    return alt.Y(f"{field}:Q").title("weight").axis(tickCount=4, format="~%", minExtent=SIDE).scale(domainMin=0)
 
 
 def _means(values: NDArray[np.float64], every: int) -> NDArray[np.float64]:
@@ -82,7 +83,15 @@ def _means(values: NDArray[np.float64], every: int) -> NDArray[np.float64]:
     return sums / np.diff([*starts, len(values)])
 
 
-def _nothing() -> Panel:
-    mark = {"type": "text", "text": "no explanations are kept of these", "fontSize": 13}
-    view = {"height": 40, "layer": [{"data": {"values": [{}]}, "mark": mark, "encoding": {}}]}
-    return Panel(view, {}, "nothing")
+def _nothing(head: str) -> Chart:
+    text = alt.Chart(alt.NamedData("nothing")).mark_text(text="no explanations are kept of these", fontSize=13)
+    view = alt.LayerChart(
+        layer=[text],
+        title=title(head, "there are none yet"),
+        description=f"{head}: there are none yet.",
+        width=WIDTH,
+        height=40,
+        padding=PADDING,
+        usermeta=WIDTHS,
+    )
+    return Chart(view, {"nothing": [{}]})

@@ -69,6 +69,20 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
             return sha256(self.sequences[index].astype("<f4", copy=False).tobytes()).hexdigest()
         return None
 
+    def cut(self, start: int, stop: int) -> "Explanation":
+        """The sequences from `start` up to `stop`, or to the last, without a copy of their values."""
+        rows = slice(start, min(stop, len(self)))
+        return msgspec.structs.replace(
+            self,
+            sequences=self.sequences and self.sequences.cut(rows.start, rows.stop),
+            predictions=self.predictions[rows],
+            labels=self.labels and self.labels[rows],
+            attention=self.attention and self.attention.cut(rows.start, rows.stop),
+            texts=self.texts and self.texts[rows],
+            answers=self.answers and self.answers[rows],
+            unknown=self.unknown and self.unknown[rows],
+        )
+
     def without_inputs(self) -> "Explanation":
         """The same, without what was received."""
         return msgspec.structs.replace(self, sequences=None, texts=None, unknown=None)

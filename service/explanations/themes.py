@@ -1,17 +1,18 @@
-"""The colours of charts. A chart names its marks by style (`top`, `rest`, `rule`, ...); a theme gives these colours.
-
-So a theme is the `config` of a definition and nothing else, and a page changes it without asking for the chart again.
+"""The colours of charts, as themes of Altair. A chart names its marks by style (`top`, `rest`, `rule`, ...), and a
+theme gives these colours: a chart is the same in all themes, and a page changes the theme without asking for it again.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, cast
 
-ThemeName = Literal["light", "dark"]
+import altair as alt
+
+from service.explanations.subjects import ThemeName
 
 
 @dataclass(frozen=True)
-class Theme:
-    """Colours.
+class Colours:
+    """The colours of a theme.
 
     Attributes:
         first, second: of weights, and of what leaving out a step changes; told apart without red and green.
@@ -30,7 +31,7 @@ class Theme:
     lines: tuple[str, ...]
 
 
-LIGHT = Theme(
+LIGHT = Colours(
     background="white",
     ink="#1f2933",
     faint="#616e7c",
@@ -41,7 +42,7 @@ LIGHT = Theme(
     second_rest="#e6c199",
     lines=("#1d4ed8", "#b45309", "#0f766e", "#9d174d"),
 )
-DARK = Theme(
+DARK = Colours(
     background="#111827",
     ink="#e5e9f0",
     faint="#9aa5b5",
@@ -52,50 +53,68 @@ DARK = Theme(
     second_rest="#7a5528",
     lines=("#7db0ff", "#f5a34a", "#4fd1c0", "#f38bb8"),
 )
-THEMES: dict[ThemeName, Theme] = {"light": LIGHT, "dark": DARK}
+NAMES: dict[ThemeName, str] = {"light": "attention-light", "dark": "attention-dark"}  # "dark" is one of Vega's own
 
 
-def config(theme: Theme) -> dict[str, Any]:
-    """The `config` of a Vega-Lite definition."""
-    ink = {"labelColor": theme.ink, "titleColor": theme.ink}
+@alt.theme.register("attention-light", enable=False)
+def light() -> alt.theme.ThemeConfig:
+    """For paper, and pages that are white."""
+    return theme(LIGHT)
+
+
+@alt.theme.register("attention-dark", enable=False)
+def dark() -> alt.theme.ThemeConfig:
+    """For pages that are dark."""
+    return theme(DARK)
+
+
+def theme(colours: Colours) -> alt.theme.ThemeConfig:
+    """A theme of Altair in these colours."""
     return {
-        "background": theme.background,
-        "font": "sans-serif",
-        "aria": False,  # a definition is described as a whole, not mark by mark
-        "view": {"stroke": None},
-        "axis": {
-            **ink,
-            "grid": False,
-            "domainColor": theme.faint,
-            "tickColor": theme.faint,
-            "labelLimit": 52,
-            "labelPadding": 4,
-        },
-        "legend": ink,
-        "title": {"anchor": "start", "color": theme.ink, "subtitleColor": theme.faint, "fontSize": 14},
-        "text": {"color": theme.ink, "fontSize": 11},
-        "style": {
-            "line": {"color": theme.first},
-            "top": {"color": theme.first},
-            "rest": {"color": theme.first_rest},
-            "change-top": {"color": theme.second},
-            "change-rest": {"color": theme.second_rest},
-            "rule": {"color": theme.faint, "strokeDash": [4, 3]},
-            "before": {"color": theme.faint, "strokeDash": [3, 3]},
-            "picked": {"color": theme.ink},
-            "masked": {"color": theme.faint, "opacity": 0.25},
-            "ring": {"color": theme.ink, "filled": False, "strokeWidth": 1.5},
-            "strong": {"color": theme.background},
-            "weak": {"color": theme.ink},
-            "wide": {"color": theme.first, "opacity": 0.18},
-            "narrow": {"color": theme.first, "opacity": 0.36},
-            "mean": {"color": theme.ink},
-            "name": {"color": theme.ink, "fontWeight": "bold"},
-        },
-        "range": {
-            "category": list(theme.lines),
-            "heatmap": [theme.grid, theme.first],
-            "ramp": [theme.grid, theme.second],
-            "diverging": [theme.second, theme.grid, theme.first],
-        },
+        "config": {
+            "background": colours.background,
+            "font": "sans-serif",
+            "aria": False,  # a definition is described as a whole, not mark by mark
+            "view": {"stroke": None},
+            "axis": {
+                "grid": False,
+                "labelColor": colours.ink,
+                "titleColor": colours.ink,
+                "domainColor": colours.faint,
+                "tickColor": colours.faint,
+                "labelLimit": 52,
+                "labelPadding": 4,
+            },
+            "legend": {"labelColor": colours.ink, "titleColor": colours.ink},
+            "title": {"anchor": "start", "color": colours.ink, "subtitleColor": colours.faint, "fontSize": 14},
+            "text": {"color": colours.ink, "fontSize": 11},
+            "style": cast(Any, _styles(colours)),  # Altair knows the names of Vega's own styles
+            "range": {
+                "category": list(colours.lines),
+                "heatmap": [colours.grid, colours.first],
+                "ramp": [colours.grid, colours.second],
+            },
+        }
+    }
+
+
+def _styles(colours: Colours) -> dict[str, dict[str, object]]:
+    """What the marks look like, by the names of their styles."""
+    return {
+        "line": {"color": colours.first},
+        "top": {"color": colours.first},
+        "rest": {"color": colours.first_rest},
+        "change-top": {"color": colours.second},
+        "change-rest": {"color": colours.second_rest},
+        "rule": {"color": colours.faint, "strokeDash": [4, 3]},
+        "before": {"color": colours.faint, "strokeDash": [3, 3]},
+        "picked": {"color": colours.ink},
+        "masked": {"color": colours.faint, "opacity": 0.25},
+        "ring": {"color": colours.ink, "filled": False, "strokeWidth": 1.5},
+        "strong": {"color": colours.background},
+        "weak": {"color": colours.ink},
+        "wide": {"color": colours.first, "opacity": 0.18},
+        "narrow": {"color": colours.first, "opacity": 0.36},
+        "mean": {"color": colours.ink},
+        "name": {"color": colours.ink, "fontWeight": "bold"},
     }

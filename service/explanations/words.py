@@ -59,11 +59,6 @@ def lines(text: str, width: int = LINE) -> list[str]:
     return textwrap.wrap(text, width) or [""]
 
 
-def title(text: str, *found: str) -> dict[str, list[str]]:
-    """The title of a chart and, beneath it, what is to be seen; each begins a line."""
-    return {"text": lines(text, TITLE), "subtitle": [line for one in found for line in lines(one)]}
-
-
 def describe_values(explanation: Explanation, index: int, top: Sequence[tuple[int, str]], what: str) -> str:
     """What a chart of a sequence shows, in sentences: the prediction, and the top steps with their values.
 

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
-from service import reading
-from service.explanations import charts
-from service.explanations.charts import Chart
+from service import VERSION, reading
 from service.explanations.given import read_explanation, read_importance
+from service.explanations.subjects import Attention, Occlusion, Subject
 from service.npy.requests import JSON
 from service.routes import problems
 from service.routes.bodies import read_body
-from service.routes.formats import TYPES, RendererDep, Suffix, ThemeName, answer_once
+from service.routes.caching import etag
+from service.routes.formats import TYPES, RendererDep, Suffix, ThemeName, draw
 from service.schemas import DrawRequest
 
 router = APIRouter(tags=["pictures"])
@@ -39,14 +39,15 @@ async def draw_answer(
     """
     body = await read_body(request)
     steps = request.app.state.settings.max_steps
-    chart = await anyio.to_thread.run_sync(lambda: _draw(reading.read_json(body, DrawRequest), method, steps))
-    return await answer_once(renderer, charts.themed(chart, theme), format)
+    subject = await anyio.to_thread.run_sync(lambda: _read(reading.read_json(body, DrawRequest), method, steps))
+    name = etag(VERSION.encode(), theme.encode(), method.encode(), body)
+    return await draw(renderer, name, subject, format, theme, {})
 
 
-def _draw(given: DrawRequest, method: str, max_steps: int) -> Chart:
+def _read(given: DrawRequest, method: str, max_steps: int) -> Subject:
     explanation = read_explanation(given, max_steps)
     if method == "occlusion":
-        return charts.occlusion_chart(explanation, 0, read_importance(given, explanation))
+        return Occlusion(explanation, read_importance(given, explanation))
     if given.importance is not None:
-        return charts.explanation_chart(explanation, 0, read_importance(given, explanation))
-    return charts.explanation_chart(explanation, 0)
+        return Attention(explanation, read_importance(given, explanation))
+    return Attention(explanation)

@@ -1,21 +1,21 @@
-"""The formats of pictures: all are one Vega-Lite definition, drawn by the server or in the browser.
+"""The formats of pictures: all are one chart, made and drawn in a process of its own, see renderer.py.
 
-.vl.json    the definition, with its data
-.svg .png   drawn by the server, see renderer.py
+.vl.json    its Vega-Lite definition, with its data
+.svg .png   drawn
 .html       drawn in the browser by what is in the page itself
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
+import orjson
 from fastapi import Depends, Header, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from service import VERSION, wire
-from service.explanations import charts, themes
-from service.explanations.charts import Chart
+from service import VERSION
+from service.explanations import subjects
 from service.explanations.standalone import standalone
+from service.explanations.subjects import Order, Subject
 from service.renderer import Renderer
 from service.routes import problems
 from service.routes.caching import etag, is_known
@@ -55,46 +55,52 @@ def pictures(*statuses: int) -> dict[int | str, Any]:
 
 RendererDep = Annotated[Renderer, Depends(get_renderer)]
 Suffix = Annotated[Format, Path(description="vl.json is the Vega-Lite definition of the others, with its data")]
-ThemeName = Annotated[themes.ThemeName, Query(description="what the picture is to stand on")]
+ThemeName = Annotated[subjects.ThemeName, Query(description="what the picture is to stand on")]
 Known = Annotated[str | None, Header(alias="If-None-Match", include_in_schema=False)]
 
 
 async def answer(
     renderer: Renderer,
-    draw: Callable[[], Chart],
+    make: Callable[[], Awaitable[Subject]],
+    identity: tuple[object, ...],
     format: Format,
-    theme: themes.ThemeName,
+    theme: subjects.ThemeName,
     known: str | None,
     keep: str,
 ) -> Response:
-    """A picture of what `draw` returns.
+    """A picture, or 304 where the client has it.
 
     Args:
+        make: gives what it is of, where the client does not have it.
+        identity: of it.
         known: the client's `If-None-Match`.
         keep: `Cache-Control`.
     """
-    chart = await anyio.to_thread.run_sync(lambda: charts.themed(draw(), theme))
-    definition = wire.dump(chart)
-    tag = etag(VERSION.encode(), format.encode(), definition)
+    name = repr((VERSION, theme, *identity))
+    tag = etag(name.encode(), format.encode())
     headers = {"ETag": tag, "Cache-Control": keep, "Vary": "Accept"}
     if is_known(tag, known):
         return Response(status_code=304, headers=headers)
-    if format in POLICIES:
-        headers["Content-Security-Policy"] = POLICIES[format]
-    return Response(await _write(renderer, chart, definition, format, tag), headers=headers, media_type=TYPES[format])
+    return await draw(renderer, name, await make(), format, theme, headers)
 
 
-async def answer_once(renderer: Renderer, chart: Chart, format: Format) -> Response:
-    """A picture of what is kept nowhere, and has no address of its own."""
-    definition = wire.dump(chart)
-    headers = {"Content-Security-Policy": POLICIES[format]} if format in POLICIES else {}
-    tag = etag(VERSION.encode(), format.encode(), definition)
-    return Response(await _write(renderer, chart, definition, format, tag), headers=headers, media_type=TYPES[format])
+async def draw(
+    renderer: Renderer,
+    name: str,
+    subject: Subject,
+    format: Format,
+    theme: subjects.ThemeName,
+    headers: dict[str, str],
+) -> Response:
+    """A picture.
 
-
-async def _write(renderer: Renderer, chart: Chart, definition: bytes, format: Format, tag: str) -> bytes:
-    if format == "vl.json":
-        return definition
+    Args:
+        name: of this one in all its formats, and of no other.
+        headers: more of the answer.
+    """
+    drawn = format if format != "html" else "vl.json"
+    content = await renderer.draw(f"{drawn} {name}", Order(subject, drawn, theme))
     if format == "html":
-        return standalone(chart, await renderer.bundle())
-    return await renderer.draw(tag, format, definition)
+        content = standalone(orjson.loads(content), await renderer.bundle())
+    policy = {"Content-Security-Policy": POLICIES[format]} if format in POLICIES else {}
+    return Response(content, headers=headers | policy, media_type=TYPES[format])

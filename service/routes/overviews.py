@@ -4,10 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from service import wire
 from service.errors import Fault, Invalid
-from service.explanations.charts import Chart
-from service.explanations.comparing import comparison_chart
-from service.explanations.profiles import summary_chart
+from service.explanations.subjects import Profile, Subject, Two
 from service.routes.caching import ASK_AGAIN, FOREVER
 from service.routes.filtering import FilterDep
 from service.routes.finding import Sequence, StoreDep, find_sequence
@@ -44,10 +43,10 @@ async def draw_comparison(
         )
         raise Invalid([fault])
 
-    def draw() -> Chart:
-        return comparison_chart(first, second, sequence)
+    async def make() -> Subject:
+        return Two(*(one.cut(sequence, sequence + 1) for one in (first, second)))
 
-    return await answer(renderer, draw, format, theme, known, FOREVER)
+    return await answer(renderer, make, ("compare", a, b, sequence), format, theme, known, FOREVER)
 
 
 @router.get(
@@ -70,7 +69,7 @@ async def draw_summary(
     """
     found = await summary(store, filter, limit)
 
-    def draw() -> Chart:
-        return summary_chart(found)
+    async def make() -> Subject:
+        return Profile(found)
 
-    return await answer(renderer, draw, format, theme, known, ASK_AGAIN)
+    return await answer(renderer, make, ("summary", wire.dump(found)), format, theme, known, ASK_AGAIN)

@@ -1,14 +1,12 @@
 """One explanation as a picture, /attention/{id}.svg, .png, .html and .vl.json, and its test, .../faithfulness.svg."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from service.explanations import charts
-from service.explanations.charts import Chart
+from service.explanations.subjects import MOST, All, Attention, Faithfulness, Occlusion, Subject
 from service.routes.caching import FOREVER
 from service.routes.examining import ExaminerDep, Held, ask
 from service.routes.faithfulness import verdict_in_words
@@ -31,7 +29,7 @@ Which = Annotated[
     int | Literal["all"],
     PlainValidator(read_which),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all"}]}),
-    Query(description=f"which sequence of the request; or all, {charts.MOST} at most, above each other"),
+    Query(description=f"which sequence of the request; or all, {MOST} at most, above each other"),
 ]
 Method = Annotated[
     Literal["attention", "occlusion"],
@@ -61,15 +59,18 @@ async def draw_explanation(
     Of text, the weights of each character of the answer over those of the text. With `method=occlusion`, what leaving
     out each step changes instead of the weights. `.html` needs nothing but itself; it is as wide as the window.
     """
-    explanation = await find_sequence(store, id, 0 if sequence == "all" else sequence)
-    draw: Callable[[], Chart]
-    if method == "occlusion":
-        index = 0 if sequence == "all" else sequence
-        occluded = await ask(examiner.occlude(explanation, index, None))
-        draw = lambda: charts.occlusion_chart(explanation, index, occluded.importance)  # noqa: E731
-    else:
-        draw = lambda: charts.explanation_chart(explanation, sequence)  # noqa: E731
-    return await answer(renderer, draw, format, theme, known, FOREVER)
+    index = 0 if sequence == "all" else sequence
+    explanation = await find_sequence(store, id, index)
+
+    async def make() -> Subject:
+        if method == "occlusion":
+            occluded = await ask(examiner.occlude(explanation, index, None))
+            return Occlusion(explanation.cut(index, index + 1), occluded.importance.tolist())
+        if sequence == "all":
+            return All(explanation.cut(0, MOST), len(explanation))
+        return Attention(explanation.cut(index, index + 1))
+
+    return await answer(renderer, make, (method, id, sequence), format, theme, known, FOREVER)
 
 
 @router.get(
@@ -91,10 +92,10 @@ async def draw_test(
 ) -> Response:
     """The weights of a sequence, and what leaving out each step changes, on one time axis."""
     explanation = await find_sequence(store, id, sequence)
-    examined = await ask(examiner.examine(explanation, sequence, baseline))
-    found, verdict = examined.measured, verdict_in_words(examined)
 
-    def draw() -> Chart:
-        return charts.faithfulness_chart(explanation, sequence, found.weights, found.importance, verdict)
+    async def make() -> Subject:
+        examined = await ask(examiner.examine(explanation, sequence, baseline))
+        weights, changes = examined.measured.weights.tolist(), examined.measured.importance.tolist()
+        return Faithfulness(explanation.cut(sequence, sequence + 1), weights, changes, verdict_in_words(examined))
 
-    return await answer(renderer, draw, format, theme, known, FOREVER)
+    return await answer(renderer, make, ("faithfulness", id, sequence, baseline), format, theme, known, FOREVER)

@@ -5,11 +5,13 @@ import pytest
 
 from service import renderer
 from service.errors import TooMany, Unavailable
-from service.explanations import charts
+from service.explanations.subjects import All, Attention, Faithfulness, Occlusion, Order, Profile, Two
+from service.explanations.summary import summarize
 from service.renderer import Renderer
 from tests.service.explanations.builders import explanation
 
-CHART = json.dumps({"mark": "point", "data": {"values": [{}]}, "description": "a <point>"}).encode()
+SUBJECT = Attention(explanation(labels=["<yes>"]))
+PICTURE = Order(SUBJECT, "svg", "light")
 
 
 def told(story):
@@ -26,10 +28,8 @@ def told(story):
 
 
 def test_a_picture_is_drawn_once_for_all_who_ask_while_the_server_goes_on():
-    chart = json.dumps(charts.explanation_chart(explanation(), 0)).encode()
-
     async def story(one):
-        asking = [asyncio.create_task(one.draw("x", "svg", chart)) for _ in range(3)]
+        asking = [asyncio.create_task(one.draw("x", PICTURE)) for _ in range(3)]
         turns = 0
         while not asking[0].done():
             await asyncio.sleep(0.001)
@@ -37,22 +37,44 @@ def test_a_picture_is_drawn_once_for_all_who_ask_while_the_server_goes_on():
         assert turns > 20  # drawn in a thread of the server, it is 1: vl_convert does not let go of Python's lock
         first, *others = await asyncio.gather(*asking)
         assert all(other is first for other in others)
-        assert await one.draw("x", "svg", b"is not looked at") is first
-        assert (await one.draw("y", "png", chart)).startswith(b"\x89PNG")
+        assert b'role="img" aria-label="m, version 1, predicts &lt;yes&gt; (75%), from 5 steps of' in first
+        assert await one.draw("x", "is not looked at") is first
+        assert (await one.draw("y", Order(SUBJECT, "png", "dark"))).startswith(b"\x89PNG")
 
     told(story)
 
 
-def test_a_definition_that_cannot_be_drawn_and_a_process_that_dies_do_not_stop_the_next():
+def test_what_a_picture_is_of_arrives_as_it_is():
+    one = explanation(steps=(5, 3), per_feature=True)
+    changes = [0.0, 0.25, 0.5, 0.1, 0.0]
+    text = explanation(texts=["ab"], answers=["c"], sequences=None, with_attention=False, labels=None, unknown=[[1]])
+    subjects = {
+        "from 5 steps of 2 features": Attention(one.cut(0, 1)),
+        "changes most without step 2 (0.50)": Attention(one.cut(0, 1), changes),
+        "from 3 steps of 2 features": Occlusion(one.cut(1, 2), [0.0, 0.5, 0.2]),
+        "Supported: so it is.": Faithfulness(one.cut(0, 1), [0.1, 0.2, 0.3, 0.4, 0.0], changes, "supported: so it is"),
+        "the first 2 of 3 sequences": All(one, 3),
+        "they differ in length, 5 and 3 steps": Two(one.cut(0, 1), one.cut(1, 2)),
+        "Weights of m in 2 sequences": Profile({"model": "m", **summarize(explanation(steps=(5, 3)).attention)}),
+        "unknown to the model: 'b'": Attention(text),
+    }
+
     async def story(one):
-        with pytest.raises(RuntimeError, match="expected a definition that can be drawn: Vega-Lite to SVG"):
-            await one.draw("bad", "svg", b'{"mark": 1}')
-        picture = await one.draw("x", "svg", CHART)
-        assert b'role="img" aria-label="a &lt;point&gt;"' in picture
+        for told, subject in subjects.items():
+            definition = json.loads(await one.draw(told, Order(subject, "vl.json", "light")))
+            title = definition["title"]
+            assert told.lower() in " ".join([*title["text"], *title["subtitle"], definition["description"]]).lower()
+
+    told(story)
+
+
+def test_a_process_that_dies_does_not_stop_the_next():
+    async def story(one):
+        picture = await one.draw("x", PICTURE)
         one._process.kill()
         with pytest.raises(Unavailable, match="it has ended; try again"):
-            await one.draw("y", "svg", CHART)
-        assert await one.draw("y", "svg", CHART) == picture
+            await one.draw("y", PICTURE)
+        assert await one.draw("y", PICTURE) == picture
 
     told(story)
 
@@ -62,12 +84,12 @@ def test_what_waits_is_bounded_and_an_idle_process_ends(monkeypatch):
     monkeypatch.setattr(renderer, "IDLE_S", 0)
 
     async def story(one):
-        first = asyncio.create_task(one.draw("x", "svg", CHART))
+        first = asyncio.create_task(one.draw("x", PICTURE))
         while one._process is None:  # noqa: ASYNC110
             await asyncio.sleep(0)
         process = one._process
         with pytest.raises(TooMany):
-            await one.draw("y", "svg", CHART)
+            await one.draw("y", PICTURE)
         await first
         await process.communicate()
         assert process.returncode < 0

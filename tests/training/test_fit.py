@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from service.explanations import charts
+from service.explanations.chart import svg
 from training.data.datasets import Data, Dataset, planted
 from training.fit import Run, fit, fit_seed
 from training.models import ModelConfig
@@ -97,7 +97,7 @@ def test_the_learning_curve_is_a_picture_of_both_splits(fitted_run):
 
 @pytest.mark.parametrize("last", [1e-5, 0.0])
 def test_the_learning_curve_falls_with_the_loss_even_to_nothing(last):
-    picture = charts.svg(learning_curve("x", {0: {"loss": [0.5, 0.2, last], "val_loss": [0.6, 0.3, last]}}))
+    picture = svg(learning_curve("x", {0: {"loss": [0.5, 0.2, last], "val_loss": [0.6, 0.3, last]}}))
     lines = re.findall(r'<path d="M([^"]*)" stroke="[^"]*" stroke-width="1.5"', picture)
     assert len(lines) == 2
     for line in lines:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
-from service.explanations import charts
+from service.explanations.chart import Chart, svg
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f3f5f8; --card: #fff; --ink: #1f2933; --faint: #52606d; --line: #d9e0e8 }
@@ -48,10 +47,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A Vega-Lite definition, and what there is to see in it."""
+    """A chart, and what there is to see in it."""
 
     caption: str
-    definition: dict[str, Any]
+    chart: Chart
 
 
 @dataclass(frozen=True)
@@ -95,4 +94,4 @@ def _table(table: Table) -> str:
 
 def _figure(picture: Picture) -> str:
     caption = f"<figcaption>{escape(picture.caption)}</figcaption>"
-    return f"<figure>\n{caption}\n{charts.svg(picture.definition)}\n</figure>"
+    return f"<figure>\n{caption}\n{svg(picture.chart)}\n</figure>"

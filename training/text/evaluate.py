@@ -15,6 +15,7 @@ from service.explanations.record import Explanation, Ragged
 from service.manifest import START, UNKNOWN, Baseline, Faithfulness, Quality, Twin, Vocabulary
 from training.judging import quality, sections
 from training.judging.baselines import TWIN_FOLDER
+from training.judging.pictures import untitled
 from training.judging.report import Picture, Section, Table, report
 from training.runs import METRICS_FILE, REPORT_FILE, RUN_FILE
 from training.text.decoding import SIGNATURE, Decoder
@@ -204,10 +205,9 @@ def attention(run: PairsRun, data: Pairs, metrics: TextMetrics, answers: Answers
             f"{metrics.evidence['top']:.1%}, the mean weight there is {metrics.evidence['mean_weight']:.2f}."
         )
     shown = explain(run, data.name, data.test, answers)
-    drawn = [explanation_chart(shown, i) for i in range(len(shown))]
     pictures = [
-        Picture(f"{source!r} → {answer!r}", {name: part for name, part in picture.items() if name != "title"})
-        for picture, source, answer in zip(drawn, shown.texts or [], shown.answers or [], strict=True)
+        Picture(f"{source!r} → {answer!r}", untitled(explanation_chart(shown, index)))
+        for index, (source, answer) in enumerate(zip(shown.texts or [], shown.answers or [], strict=True))
     ]
     return Section("Where the attention lies", text, None, tuple(pictures))
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from rich.console import Console
 
-from service.explanations import charts
+from service.explanations.chart import svg
 from service.manifest import START, Vocabulary
 from training.data.tables import fingerprint
 from training.runs import (
@@ -107,7 +107,7 @@ def fit_pairs(
         },
     )
     (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
-    (folder / CURVE_FILE).write_text(charts.svg(learning_curve(folder.name, histories)))
+    (folder / CURVE_FILE).write_text(svg(learning_curve(folder.name, histories)))
     return run
 
 

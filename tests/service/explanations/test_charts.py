@@ -3,7 +3,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from service.explanations.charts import explanation_chart, faithfulness_chart, occlusion_chart, svg
+from service.explanations.chart import Chart, svg
+from service.explanations.charts import explanation_chart, faithfulness_chart, occlusion_chart
 from service.explanations.faithfulness import EFFECT
 from service.explanations.profiles import summary_chart
 from service.explanations.summary import summarize
@@ -66,7 +67,7 @@ def test_what_leaving_out_each_step_changes_is_drawn_in_place_of_the_weights():
 def test_weights_and_changes_are_drawn_on_one_time_axis():
     weights, changes = np.array([0.1, 0.7, 0, 0.2, 0], np.float32), np.array([0.0, 0.25, 0.5, 0.1, 0.0])
     chart = faithfulness_chart(explanation(), 0, weights, changes, "what was found")
-    assert chart["resolve"]["scale"]["x"] == "shared"
+    assert chart.definition()["resolve"]["scale"]["x"] == "shared"
     picture = svg(chart)
     assert all(text in picture for text in ("what was found", ">weight<", ">change without<", ">70%<", ">0.50<"))
 
@@ -89,8 +90,8 @@ def test_few_features_differ_in_their_dashes_and_are_named_at_their_ends():
 
 def test_each_of_many_features_has_a_panel_of_its_own():
     chart = explanation_chart(explanation(features=30), 0)
-    assert len(chart["vconcat"]) == 24 + 2
-    assert "the first 24 of 30 features are drawn" in " ".join(chart["title"]["subtitle"])
+    assert len(chart.view.vconcat) == 24 + 2
+    assert "the first 24 of 30 features are drawn" in " ".join(chart.view.title.subtitle)
     picture = svg(chart)
     assert ">x23</text>" in picture
     assert ">x24</text>" not in picture
@@ -102,14 +103,14 @@ def test_of_a_long_sequence_neighbours_are_drawn_together_and_no_peak_is_lost():
     chart = explanation_chart(
         explanation(steps=(5000,), features=1, sequences=Ragged.of([sequence]), attention=[weights]), 0
     )
-    lines, bars = chart["datasets"]["values"], chart["datasets"]["weights"]
+    lines, bars = chart.data["values"], chart.data["weights"]
     assert len(lines) < 2000
     assert len(bars) < 1000
     assert [point["step"] for point in lines if point["value"] == 9] == [3333]
     [best] = [bar for bar in bars if bar["size"] > 0.5]
     assert best["top"]
     assert best["step"] - 1 < 4444 < best["end"] + 1  # there are gaps between bars
-    assert "of 7 neighbouring steps the largest is drawn" in " ".join(chart["title"]["subtitle"])
+    assert "of 7 neighbouring steps the largest is drawn" in " ".join(chart.view.title.subtitle)
 
 
 def test_values_that_never_change_are_a_line_in_the_middle():
@@ -117,7 +118,7 @@ def test_values_that_never_change_are_a_line_in_the_middle():
     chart = explanation_chart(explanation(steps=(9,), features=3, sequences=Ragged.of([sequence])), 0)
     picture = svg(chart)
     assert all(f">{tick}</text>" in picture for tick in (6.5, "7.0", 7.5))
-    places = [name["value"] for name in chart["datasets"]["ends"]]
+    places = [name["value"] for name in chart.data["ends"]]
     assert len(set(places)) == 3  # the names are not on top of each other
 
 
@@ -127,17 +128,17 @@ def test_top_steps_next_to_each_other_are_named_once_in_the_picture_and_all_in_i
     chart = explanation_chart(explanation(steps=(100,), features=1, attention=[weights]), 0)
     picture = svg(chart)
     assert (">50%<" in picture, ">30%<" in picture, ">20%<" in picture) == (True, False, True)
-    assert all(f"step {step} (" in chart["description"] for step in (40, 41, 90))
+    assert all(f"step {step} (" in chart.view.description for step in (40, 41, 90))
 
 
 def test_the_profile_of_many_explanations():
     weights = Ragged.of([np.array(w, np.float32) for w in ([0.8, 0.1, 0.1], [0.6, 0.2, 0.2], [0.1, 0.9], [0.7, 0.3])])
     chart = summary_chart({"model": "m", "version": 2, "label": None, **summarize(weights)})
-    assert chart["title"]["text"] == ["Weights of m, version 2 in 4 sequences"]
-    assert [row["median"] for row in chart["datasets"]["profile"]] == pytest.approx([0.65, 0.25, 0.15])
-    assert [row["mean"] for row in chart["datasets"]["profile"]] == pytest.approx([0.55, 0.375, 0.15])
-    assert [bar["size"] for bar in chart["datasets"]["heaviest"]] == pytest.approx([0.75, 0.25, 0])
-    assert [bar["size"] for bar in chart["datasets"]["counts"]] == [4, 4, 2]
+    assert chart.view.title.text == ["Weights of m, version 2 in 4 sequences"]
+    assert [row["median"] for row in chart.data["profile"]] == pytest.approx([0.65, 0.25, 0.15])
+    assert [row["mean"] for row in chart.data["profile"]] == pytest.approx([0.55, 0.375, 0.15])
+    assert [bar["size"] for bar in chart.data["heaviest"]] == pytest.approx([0.75, 0.25, 0])
+    assert [bar["size"] for bar in chart.data["counts"]] == [4, 4, 2]
     picture = svg(chart)
     assert "most often heaviest: step 0 (75%), 1 (25%)" in picture
     assert "On average most weight lies on step 0 (55%)" in picture
@@ -146,7 +147,7 @@ def test_the_profile_of_many_explanations():
 @pytest.mark.parametrize("features", [2, 12])
 def test_what_a_page_adds_to_the_data_is_drawn(features):
     chart = explanation_chart(explanation(features=features), 0)
-    panels = chart["usermeta"]["panels"]
+    panels = chart.view.usermeta["panels"]
     shown = [(panel["kind"], panel["features"]) for panel in panels if panel["kind"] == "values"]
     names = [f"x{feature}" for feature in range(features)]
     assert shown == ([("values", names)] if features == 2 else [("values", [name]) for name in names])
@@ -157,26 +158,27 @@ def test_what_a_page_adds_to_the_data_is_drawn(features):
         "before": [{"step": step, "feature": "x1", "value": 0.5} for step in range(5)],
         "weights-before": [{"step": step - 0.4, "end": step + 0.4, "size": 0.2} for step in range(5)],
     }
-    assert all(chart["datasets"][name] == [] for name in added)
+    assert all(chart.data[name] == [] for name in added)
     picture = svg(chart)
     for name, rows in added.items():
-        changed = svg({**chart, "datasets": {**chart["datasets"], name: rows}})
+        changed = svg(Chart(chart.view, {**chart.data, name: rows}))
         assert changed.count(' d="M') + changed.count("<line") > picture.count(' d="M') + picture.count("<line"), name
 
 
 def test_the_axis_of_values_follows_them_unless_it_is_held():
     chart = explanation_chart(explanation(features=1), 0)
-    rows = [{**row, "value": 1000 * row["value"]} for row in chart["datasets"]["values"]]
-    changed = {**chart, "datasets": {**chart["datasets"], "values": rows}}
-    held = {**changed, "params": [{"name": "held", "value": {"values": [-3, 3]}}]}
+    rows = [{**row, "value": 1000 * row["value"]} for row in chart.data["values"]]
+    changed = Chart(chart.view, {**chart.data, "values": rows})
+    held = Chart(chart.view.copy(), changed.data)
+    held.view.params[0].value = {"values": [-3, 3]}
     ticks = [">1,000</text>" in svg(one) for one in (chart, changed, held)]
     assert ticks == [False, True, False]
 
 
 def test_of_steps_that_change_nothing_none_is_marked():
     chart = occlusion_chart(explanation(), 0, np.zeros(5))
-    assert chart["title"]["subtitle"] == ["no step alone changes anything"]
-    assert not any(bar["top"] for bar in chart["datasets"]["changes"])
+    assert chart.view.title.subtitle == ["no step alone changes anything"]
+    assert not any(bar["top"] for bar in chart.data["changes"])
 
 
 def test_the_profile_of_none():

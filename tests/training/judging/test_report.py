@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from service.explanations import charts
+from service.explanations.chart import Chart, svg
 from service.explanations.record import Explanation
 from service.manifest import Deletion
 from training.judging import pictures
@@ -39,8 +39,8 @@ def deletion():
     return Deletion(shares=[0.01, 0.1, 0.5], attention=[0.1, 0.3, 0.5], occlusion=[0.2, 0.5, 0.5], random=[0, 0.1, 0.3])
 
 
-def texts(definition):
-    return re.findall(r"<text[^>]*>([^<]*)</text>", charts.svg(definition))
+def texts(chart):
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg(chart))
 
 
 def test_a_report_needs_nothing_but_itself():
@@ -81,7 +81,9 @@ def test_the_ids_of_one_picture_are_not_those_of_another():
 def clipped():
     """A picture with an id in it."""
     chart = pictures.residuals(np.arange(3.0), np.arange(3.0))
-    return {**chart, "layer": [{**layer, "mark": {**layer["mark"], "clip": True}} for layer in chart["layer"]]}
+    for layer in chart.view.layer:
+        layer.mark.clip = True
+    return chart
 
 
 def explanation(features=2):
@@ -101,7 +103,7 @@ def explanation(features=2):
 
 
 @pytest.mark.parametrize(
-    "definition",
+    "chart",
     [
         pictures.confusion(np.eye(2, dtype=int), ["October to March", "April to September"]),
         pictures.confusion(np.eye(9, dtype=int), [f"speaker {i}" for i in range(9)]),
@@ -115,8 +117,8 @@ def explanation(features=2):
         pictures.example(explanation(12), 0),
     ],
 )
-def test_every_picture_is_drawn_and_can_be_read_on_a_phone(definition):
-    picture = charts.svg(definition)
+def test_every_picture_is_drawn_and_can_be_read_on_a_phone(chart):
+    picture = svg(chart)
     width = float(re.search(r'<svg[^>]* width="([\d.]+)"', picture)[1])
     assert width < 1.25 * PHONE  # it is shrunk to the page by no more than that
     assert len(picture) < 400_000
@@ -129,10 +131,10 @@ def test_the_confusion_matrix_has_its_counts_written_in_but_none_of_nothing():
 
 
 def test_bars_stand_for_weights_and_the_line_for_all_of_them_even_or_for_importance():
-    even = pictures.profile(np.array([0.1, 0.9]), "step")["data"]["values"]
+    even = pictures.profile(np.array([0.1, 0.9]), "step").data["steps"]
     assert [bar["weight"] for bar in even] == [0.1, 0.9]
     assert [bar["compared"] for bar in even] == [0.5, 0.5]
-    beside = pictures.profile(np.array([0.1, 0.9]), "step", np.array([3.0, 1.0]))["data"]["values"]
+    beside = pictures.profile(np.array([0.1, 0.9]), "step", np.array([3.0, 1.0])).data["steps"]
     assert [bar["compared"] for bar in beside] == [0.75, 0.25]
 
 

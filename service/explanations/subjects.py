@@ -1,0 +1,79 @@
+"""What a picture is of, as the server tells the process that draws: `drawing.py` there makes a chart of it.
+
+Charts are not made in the server, and this imports nothing that makes them: Altair takes its time, and holds Python's
+lock meanwhile.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from service.explanations.bundles import from_wire, to_wire
+from service.explanations.record import Explanation
+
+Drawn = Literal["vl.json", "svg", "png"]
+ThemeName = Literal["light", "dark"]
+MOST = 12  # sequences of a request that are drawn above each other
+
+
+class Attention(msgspec.Struct, frozen=True, tag=True):
+    """A sequence with its weights; see `charts.explanation_chart`.
+
+    Attributes:
+        explanation: of this sequence alone.
+        changes: by step; None where they are not to be drawn.
+    """
+
+    explanation: Explanation
+    changes: list[float] | None = None
+
+
+class Occlusion(msgspec.Struct, frozen=True, tag=True):
+    """A sequence with what leaving out each step changes, see `Attention`."""
+
+    explanation: Explanation
+    changes: list[float]
+
+
+class Faithfulness(msgspec.Struct, frozen=True, tag=True):
+    """A sequence, its weights by step, and what leaving out each step changes; see `Attention`."""
+
+    explanation: Explanation
+    weights: list[float]
+    changes: list[float]
+    verdict: str
+
+
+class All(msgspec.Struct, frozen=True, tag=True):
+    """The first sequences of a request, of so many."""
+
+    explanation: Explanation
+    count: int
+
+
+class Two(msgspec.Struct, frozen=True, tag=True):
+    """A sequence of each of two requests, see `Attention`."""
+
+    a: Explanation
+    b: Explanation
+
+
+class Profile(msgspec.Struct, frozen=True, tag=True):
+    """The answer of `GET /attention/summary`."""
+
+    summary: dict[str, Any]
+
+
+Subject = Attention | Occlusion | Faithfulness | All | Two | Profile
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """A picture of something; or, of nothing, the JavaScript that draws definitions in a browser."""
+
+    subject: Subject | None
+    format: Drawn
+    theme: ThemeName
+
+
+encode = msgspec.msgpack.Encoder(enc_hook=to_wire).encode
+decode = msgspec.msgpack.Decoder(Order, dec_hook=from_wire).decode
