@@ -165,17 +165,19 @@ def bundle(explanations: Iterable[Explanation]) -> list[Bundle]:
 
 def merge(records: Iterable[bytes]) -> Iterator[Bundle]:
     """Encoded bundles as fewer, each of one version of a model, of ids of one `span`, and not much above `MOST`."""
-    alike: defaultdict[tuple[str, int, bytes], list[tuple[Bundle, int]]] = defaultdict(list)
+    alike: dict[tuple[str, int, bytes], tuple[list[Bundle], int, int]] = {}
     for record in records:
         one = decode(record)
-        some = alike[one.model, one.version, one.ids[:SPAN]]
-        some.append((one, len(record)))
-        if sum(len(one) for one, _ in some) >= MOST or sum(size for _, size in some) >= MOST_BYTES:
-            yield Bundle.join([one for one, _ in some])
-            some.clear()
-    for some in alike.values():
-        if some:
-            yield Bundle.join([one for one, _ in some])
+        key = (one.model, one.version, one.ids[:SPAN])
+        some, count, size = alike.pop(key, ([], 0, 0))
+        some.append(one)
+        count, size = count + len(one), size + len(record)
+        if count >= MOST or size >= MOST_BYTES:
+            yield Bundle.join(some)
+        else:
+            alike[key] = some, count, size
+    for some, _, _ in alike.values():
+        yield Bundle.join(some)
 
 
 def span(id: bytes) -> tuple[bytes, bytes]:

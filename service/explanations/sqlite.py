@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 256_000  # bytes that are written on the event loop: that takes less than going to a thread and back
 FOLD_S = 0.1  # after which what is in the journal goes into the database
-JOURNAL = 16_000_000  # bytes, after which a new one is begun
+JOURNAL = 4_000_000  # bytes, after which a new one is begun
 UNTIDY = 1024  # explanations from one time that what is too much is deleted to the next
 AT_A_TIME = 32  # bundles that are read as one row
 FIND = """SELECT sequence, record, (SELECT max(sequence) FROM bundles) FROM bundles WHERE sequence =
