@@ -23,9 +23,9 @@ def with_choices(panels: Sequence[Panel]) -> list[Panel]:
 
 
 def _masked() -> alt.Chart:
-    across = alt.Chart(alt.NamedData("masked")).encode(x2="end", y=alt.value(0), y2=alt.value("height"))
-    masked: alt.Chart = across.mark_rect(style="masked")
-    return masked
+    masked = alt.Chart(alt.NamedData("masked")).mark_rect(style="masked", y=0, y2="height")
+    drawn: alt.Chart = masked.encode(x2=alt.X2("end"))
+    return drawn
 
 
 def _picked() -> alt.Chart:
@@ -41,7 +41,7 @@ def _with_before(panel: Panel) -> Panel:
         line = before.mark_line(style="before", y=_height(panel, "value"))
         return replace(panel, layers=[*panel.layers, line], data={**data, "before": []})
     if panel.kind == "weights":
-        before = alt.Chart(alt.NamedData("weights-before")).encode(x2="end")
+        before = alt.Chart(alt.NamedData("weights-before")).encode(x2=alt.X2("end"))
         ends = before.mark_rule(style="before", y=_height(panel, "size"))
         return replace(panel, layers=[*panel.layers, ends], data={**data, "weights-before": []})
     return replace(panel, data=data)

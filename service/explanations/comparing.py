@@ -88,8 +88,8 @@ def _difference(difference: FloatArray) -> Panel:
     most = float(np.abs(difference).max()) or 1.0
     y = alt.Y("size:Q", title="b \N{MINUS SIGN} a").scale(domain=[-1.25 * most, 1.25 * most], nice=False)
     y = y.axis(tickCount=3, format="+~%", minExtent=SIDE)
-    bar = alt.Chart(alt.NamedData("difference")).encode(x2="end", y=y, y2=alt.datum(0))
-    name = alt.Chart(alt.NamedData("difference-top")).encode(y=y, text="text:N")
+    bar = alt.Chart(alt.NamedData("difference")).encode(x2=alt.X2("end"), y=y, y2=alt.Y2Datum(0))
+    name = alt.Chart(alt.NamedData("difference-top")).encode(y=y, text=alt.Text("text:N"))
     layers = [
         bar.mark_bar(style="top").transform_filter("datum.size >= 0"),
         bar.mark_bar(style="change-top").transform_filter("datum.size < 0"),

@@ -40,7 +40,7 @@ def value_panels(sequence: FloatArray, names: Sequence[str], top: Sequence[int])
 def characters_panel(text: str, top: Sequence[int]) -> Panel:
     """The characters of a text, one for each step."""
     values = [{"step": step, "character": character} for step, character in enumerate(text)]
-    characters = alt.Chart(alt.NamedData("characters")).encode(text="character:N")
+    characters = alt.Chart(alt.NamedData("characters")).encode(text=alt.Text("character:N"))
     characters = characters.mark_text(style="name", fontSize=14, baseline="middle")
     data = {"characters": values, "top": _top(top, len(text))}
     return Panel("characters", [characters, _step_names("top")], data, height=28)
@@ -64,7 +64,7 @@ def overview_panel(
     if len(names) <= TOGETHER:
         return replace(_together(suffix, sequence, names, top, height, span), title=title)
     y = alt.Y("value:Q").scale(zero=False).axis(tickCount=2, minExtent=SIDE)
-    lines = alt.Chart(alt.NamedData(f"values{suffix}")).encode(y=y, detail="feature:N")
+    lines = alt.Chart(alt.NamedData(f"values{suffix}")).encode(y=y, detail=alt.Detail("feature:N"))
     layers = [
         _rules(f"top{suffix}"),
         lines.mark_line(style="line", strokeWidth=1, opacity=0.6),
@@ -92,7 +92,7 @@ def _together(
     ends = (
         alt.Chart(alt.NamedData(f"ends{suffix}"))
         .mark_text(align="left", dx=6, limit=84)
-        .encode(y=y, text="feature:N", color=color)
+        .encode(y=y, text=alt.Text("feature:N"), color=color)
     )
     layers = [_rules(f"top{suffix}"), lines, _step_names(f"top{suffix}")]
     data = {f"values{suffix}": _rows(sequence, names), f"top{suffix}": _top(top, span)}
@@ -117,7 +117,7 @@ def _lane(lane: int, values: FloatArray, name: str) -> list[alt.Chart]:
         alt.Chart(alt.NamedData("ends"))
         .transform_filter(own)
         .mark_text(align="left", dx=6, limit=84)
-        .encode(x=alt.value("width"), text="feature:N")
+        .encode(text=alt.Text("feature:N"))
     )
     return [_rules("top"), line, label]
 
@@ -130,9 +130,8 @@ def _rules(name: str) -> alt.Chart:
 
 def _step_names(name: str) -> alt.Chart:
     """The numbers of the top steps, above the panel."""
-    names = alt.Chart(alt.NamedData(name)).encode(y=alt.value(0), text="text:N")
-    above: alt.Chart = names.mark_text(style="name", baseline="bottom", dy=-2)
-    return above
+    names: alt.Chart = alt.Chart(alt.NamedData(name)).mark_text(style="name", baseline="bottom", y=0, dy=-2)
+    return names.encode(text=alt.Text("text:N"))
 
 
 def _scale(panel: str, values: FloatArray, nice: bool) -> alt.Scale:

@@ -66,7 +66,7 @@ def matrix_view(explanation: Explanation, index: int, name: str, title: alt.Titl
     heat = cells.mark_rect(tooltip=True).encode(x=x, y=y, color=color)
     heaviest = alt.Chart(alt.NamedData(f"heaviest-{name}")).encode(x=x, y=y)
     ring = heaviest.mark_rect(style="ring")
-    percent = heaviest.encode(text="text:N")
+    percent = heaviest.encode(text=alt.Text("text:N"))
     strong = percent.mark_text(style="strong", fontSize=9).transform_filter("datum.strong")
     weak = percent.mark_text(style="weak", fontSize=9).transform_filter("!datum.strong")
     width, height = CELL * len(text), CELL * max(1, len(answer))

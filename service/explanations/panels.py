@@ -164,7 +164,7 @@ def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "c
         alt.Chart(alt.NamedData(name))
         .mark_rect(tooltip=True)
         .encode(
-            x2="end",
+            x2=alt.X2("end"),
             y=alt.Y("row:N").sort(None).title(None).axis(ticks=False, domain=False, minExtent=SIDE),
             color=alt.Color("size:Q").scale(range=range, domainMin=0, interpolate="rgb").legend(None),
         )
@@ -198,10 +198,10 @@ def _bars(sizes: Sizes) -> list[alt.Chart]:
     if sizes.least:
         scale.domain = [0, max(sizes.least, float(sizes.values.max()))]
     y = alt.Y("size:Q", title=sizes.title, scale=scale).axis(tickCount=3, format=sizes.format, minExtent=SIDE)
-    every = alt.Chart(alt.NamedData(sizes.name)).encode(x2="end", y=y, y2=alt.datum(0))
+    every = alt.Chart(alt.NamedData(sizes.name)).encode(x2=alt.X2("end"), y=y, y2=alt.Y2Datum(0))
     rest = every.mark_bar(style=sizes.rest)
     top = every.mark_bar(style=sizes.style).transform_filter("datum.top")  # on top of those
-    names = alt.Chart(alt.NamedData(f"{sizes.name}-top")).mark_text(dy=-7).encode(y=y, text="text:N")
+    names = alt.Chart(alt.NamedData(f"{sizes.name}-top")).mark_text(dy=-7).encode(y=y, text=alt.Text("text:N"))
     return [rest, top, names] if sizes.top else [rest]
 
 

@@ -63,8 +63,8 @@ def _profile(found: Sequence[Mapping[str, Any]], top: Sequence[int]) -> Panel:
     profile = alt.Chart(alt.NamedData("profile"))
     point = len(rows) == 1
     layers = [
-        profile.mark_area(style="wide").encode(y=_weight("q05"), y2="q95"),
-        profile.mark_area(style="narrow").encode(y=_weight("q25"), y2="q75"),
+        profile.mark_area(style="wide").encode(y=_weight("q05"), y2=alt.Y2("q95")),
+        profile.mark_area(style="narrow").encode(y=_weight("q25"), y2=alt.Y2("q75")),
         alt.Chart(alt.NamedData("top")).mark_rule(style="rule"),
         profile.mark_line(style="line", point=point).encode(y=_weight("median")),
         profile.mark_line(style="mean", strokeDash=[5, 3], point=point).encode(y=_weight("mean")),

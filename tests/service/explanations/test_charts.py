@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from service.explanations.chart import Chart, svg
-from service.explanations.charts import explanation_chart, faithfulness_chart, occlusion_chart
+from service.explanations.charts import all_chart, explanation_chart, faithfulness_chart, occlusion_chart
+from service.explanations.comparing import comparison_chart
 from service.explanations.faithfulness import EFFECT
 from service.explanations.profiles import summary_chart
 from service.explanations.summary import summarize
@@ -173,6 +174,37 @@ def test_the_axis_of_values_follows_them_unless_it_is_held():
     held.view.params[0].value = {"values": [-3, 3]}
     ticks = [">1,000</text>" in svg(one) for one in (chart, changed, held)]
     assert ticks == [False, True, False]
+
+
+def texts_read(count):
+    """An explanation of so many texts."""
+    read = {"texts": ["5 May"] * count, "answers": ["05"] * count, "unknown": [[]] * count, "labels": None}
+    weights = Ragged.of_matrices([np.full((2, 5), 0.2, np.float32)] * count)
+    return explanation(steps=(5,) * count, sequences=None, features=1, attention=weights, **read)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    {
+        "sequences": (lambda: all_chart(explanation(steps=(5, 3)), 20), "the first 2 of 20 sequences"),
+        "many features": (lambda: all_chart(explanation(features=12), 1), "one sequence"),
+        "texts": (lambda: all_chart(texts_read(3), 3), "3 sequences"),
+        "a text": (lambda: explanation_chart(texts_read(1), 0), "read from"),
+        "a text without a step": (lambda: occlusion_chart(texts_read(1), 0, np.arange(5) / 5), "without step 4 (0.80)"),
+        "two": (
+            lambda: comparison_chart(explanation(), explanation(features=12), 0),
+            "0% of the weight lies elsewhere",
+        ),
+        "two texts": (lambda: comparison_chart(texts_read(1), texts_read(1), 0), "a and b: m, version 1"),
+        "no attention": (lambda: all_chart(explanation(with_attention=False), 1), "this model has no attention"),
+    }.values(),
+)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_chart_is_as_the_schema_wants_it(kind, said, theme):
+    chart = kind()
+    definition = chart.definition(theme)  # raises where it is not
+    assert said in " ".join(definition["title"]["text"] + definition["title"]["subtitle"])
+    assert chart.definition(theme, validate=False) == definition
 
 
 def test_of_steps_that_change_nothing_none_is_marked():
