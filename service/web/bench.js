@@ -5,7 +5,7 @@ import { get, latest, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, onTheme, options } from "./dom.js";
 import { KEEPS, draw, drawControls, drawWords } from "./drawing.js";
-import { drawChart, drawChoices } from "./picture.js";
+import { drawChanged, drawChart, drawChoices, rowKey } from "./picture.js";
 import { Pointer } from "./pointer.js";
 import { heaviest } from "./words.js";
 
@@ -15,8 +15,8 @@ const SAID_AFTER = 600; // ms without a change until an answer is read out
  * What is on the bench, and the only place that changes it.
  *
  * manifest: of the model; served: whether it is. sequences: as given; answers: to these. index: which is shown.
- * edited: null, or {sequence, answer, masked} of the shown one; moved: null, or its value that was changed last, {step, feature,
- * value}; swept: null, or the steps [from, to] that are about to be masked. id: under which what is shown is kept, or null;
+ * edited: null, or {sequence, answer, masked} of the shown one; moved: its values that were changed, {step, feature, value};
+ * swept: null, or the steps [from, to] that are about to be masked. id: under which what is shown is kept, or null;
  * givenId: likewise, of what was given.
  * trial: null, or what the test found. first: data of the chart of what was given.
  */
@@ -64,7 +64,7 @@ export class Bench {
 
   /** Shows another of the sequences. */
   choose(index) {
-    Object.assign(this, { index, id: this.givenId, edited: null, moved: null, swept: null, trial: null, first: {} });
+    Object.assign(this, { index, id: this.givenId, edited: null, moved: [], swept: null, trial: null, first: {} });
     history.replaceState(null, "", this.address());
     byId("sequence").value = index;
     const { features } = this.manifest;
@@ -97,12 +97,13 @@ export class Bench {
   }
 
   /**
-   * Another sequence in the place of the shown one; the model is asked at once, or as soon as it has answered. moved: the one
-   * value that differs, where it is one.
+   * Another sequence in the place of the shown one; the model is asked at once, or as soon as it has answered. moved: the values
+   * that differ, {step, feature, value}, of a sequence of numbers.
    */
-  edit(sequence, moved = null, masked = this.edited?.masked ?? null) {
+  edit(sequence, moved = [], masked = this.edited?.masked ?? null) {
     this.edited = { sequence, masked, answer: this.answer };
-    Object.assign(this, { id: null, moved, trial: null });
+    const all = new Map([...this.moved, ...moved].map((row) => [rowKey(row), row]));
+    Object.assign(this, { id: null, moved: [...all.values()], trial: null });
     history.replaceState(null, "", this.address());
     drawWords(this);
     drawChoices(this);
@@ -115,7 +116,8 @@ export class Bench {
       const answer = await post("/predict", this.request(manifest, [edited.sequence], false));
       if (!this.edited || this.manifest !== manifest) return; // undone meanwhile
       this.edited.answer = fromPredict(answer, 0);
-      this.draw();
+      drawWords(this);
+      drawChanged(this);
     });
   }
 
@@ -160,8 +162,10 @@ export class Bench {
 
   mask(from, to) {
     const means = this.manifest.training?.feature_means ?? meanOf(this.sequence);
+    const within = (step) => step >= from && step <= to;
+    const moved = this.sequence.flatMap((_, step) => (within(step) ? this.manifest.features.map((feature, i) => ({ step, feature, value: means[i] })) : []));
     this.swept = null;
-    this.edit(this.sequence.map((row, step) => (step >= from && step <= to ? [...means] : row)), null, [from, to]);
+    this.edit(this.sequence.map((row, step) => (within(step) ? [...means] : row)), moved, [from, to]);
   }
 
   /** Shows steps that are about to be masked, [from, to]. */
@@ -173,11 +177,11 @@ export class Bench {
   setValue(step, feature, value) {
     const rows = this.sequence.map((row, i) => (i === step ? row.map((old, column) => (column === feature ? value : old)) : row));
     this.picked = { step, feature };
-    this.edit(rows, { step, feature: this.manifest.features[feature], value });
+    this.edit(rows, [{ step, feature: this.manifest.features[feature], value }]);
   }
 
   reset() {
-    this.edited = this.moved = this.trial = null;
+    Object.assign(this, { edited: null, moved: [], trial: null });
     this.id = this.givenId;
     history.replaceState(null, "", this.address());
     if (this.text) byId("text").value = this.sequence;

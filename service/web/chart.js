@@ -4,7 +4,7 @@ import { html } from "./dom.js";
 
 const OPTIONS = { ast: true, actions: false, defaultStyle: false, renderer: "svg", tooltip: { disableDefaultStyle: true } };
 
-let library = null; // a promise of vegaEmbed
+let library = null; // a promise of window.vegaEmbed
 
 /** What draws: asked of the server when it is needed first, and then kept by the browser. */
 export function vega() {
@@ -22,39 +22,55 @@ export function vega() {
 /**
  * Draws into a host element.
  *
- * view: of Vega, or null. panels: what is drawn from the top down, as the definition says: {kind, features, name}.
+ * view: of Vega, or null. panels: what is drawn from the top down, as the definition says: {kind, features, name}. names: of the
+ * data. drawn: the rows of each, the ends of axes, and all else of the definition as text; what is drawn is not drawn again.
  */
 export class Chart {
   constructor(host) {
-    Object.assign(this, { host, view: null, names: [], panels: [], kept: null });
+    this.host = host;
+    this.clear(...host.children);
     host.chart = this; // for the console, and for tests
     new ResizeObserver(() => this.fit()).observe(host);
   }
 
-  /**
-   * Draws a definition; one that differs from the last by its data alone, in the same view.
-   *
-   * others: rows that take the place of its own, by the name of the data. held: see `put`.
-   */
-  async show({ datasets = {}, title, description, ...rest }, others = {}, held = undefined) {
-    const rows = Object.fromEntries(Object.entries(datasets).map(([name, given]) => [name, others[name] ?? given]));
-    const kept = JSON.stringify(rest);
-    if (kept !== this.kept) await this.embed({ ...rest, datasets: rows });
-    await this.put(kept === this.kept ? rows : {}, held);
-    this.kept = kept;
+  /** Whether a definition differs from the drawn one by its data alone: then the view stays. */
+  fits(definition) {
+    return frame(definition) === this.drawn.frame;
+  }
+
+  /** Draws a definition. others: rows that take the place of its own, by the name of the data. held: see `put`. */
+  async show(definition, others, held) {
+    const datasets = { ...definition.datasets, ...others };
+    if (!this.fits(definition)) await this.embed(definition);
+    await this.put(datasets, held);
     this.figure.setAttribute("role", "img"); // Vega calls it a document of graphics
-    this.figure.setAttribute("aria-label", description);
+    this.figure.setAttribute("aria-label", definition.description);
   }
 
   /**
    * Other rows, by the name of the data, as far as the chart has it. held: ends of axes that do not follow the data,
-   * {panel: [low, high]}; undefined: as they were.
+   * {panel: [low, high]}.
    */
-  async put(datasets, held) {
+  async put(datasets, held = {}) {
     if (this.view === null) return;
-    for (const name of this.names) if (datasets[name]) this.view.data(name, datasets[name]);
-    if (held !== undefined && this.panels.length) this.view.signal("held", held);
-    await this.view.runAsync();
+    const { drawn, view } = this;
+    for (const name of this.names) {
+      const rows = datasets[name];
+      if (rows && rows !== drawn[name]) view.data(name, (drawn[name] = rows));
+    }
+    const ends = JSON.stringify(held);
+    if (this.panels.length && ends !== drawn.ends) view.signal("held", held);
+    drawn.ends = ends;
+    await view.runAsync();
+  }
+
+  /** Rows in the place of those that are the same by their key, to be seen with the next `put`: quicker than to put all. */
+  async replace(name, rows, key) {
+    if (!this.names.includes(name)) return;
+    const [{ view }, keys] = [this, new Set(rows.map(key))];
+    this.drawn[name] = null;
+    await view.remove(name, (row) => keys.has(key(row))).runAsync();
+    view.insert(name, rows.map((row) => ({ ...row })));
   }
 
   /** Ends of the axes, {panel: [low, high]}. */
@@ -70,16 +86,18 @@ export class Chart {
   /** Nothing is to be seen any more but these. */
   clear(...children) {
     this.finalize?.();
-    Object.assign(this, { view: null, names: [], panels: [], kept: null, finalize: null });
+    Object.assign(this, { view: null, finalize: null, names: [], panels: [], drawn: {} });
     this.host.replaceChildren(...children);
   }
 
   async embed(definition) {
     const draw = await vega();
     const figure = html("div", { class: "figure" });
-    const { view, finalize } = await draw(figure, { ...definition, background: "transparent", padding: 2 }, OPTIONS);
+    const bare = { ...definition, title: null, description: null, background: "transparent", padding: 2 };
+    const { view, finalize } = await draw(figure, bare, OPTIONS);
     this.clear(figure);
-    Object.assign(this, { view, finalize, figure, names: Object.keys(definition.datasets), ...definition.usermeta });
+    const names = Object.keys(definition.datasets ?? {});
+    Object.assign(this, { view, finalize, figure, names, drawn: { ...definition.datasets, frame: frame(definition) }, ...definition.usermeta });
     this.svg.setAttribute("aria-hidden", "true"); // the figure is described, as a whole
     await this.fit();
   }
@@ -100,3 +118,6 @@ export class Chart {
     else this.figure.removeAttribute("tabindex");
   }
 }
+
+/** All of a definition but its data and what it says in words. */
+const frame = ({ datasets, description, title, ...rest }) => JSON.stringify(rest);

@@ -3,6 +3,10 @@
 import { latest, post } from "./api.js";
 import { vega } from "./chart.js";
 import { theme } from "./dom.js";
+import { rowsOf } from "./rows.js";
+
+const NONE = []; // the same each time: what is drawn is not drawn again
+const SETTLED_AFTER = 400; // ms without a change until the server is asked for the chart of it
 
 /** Draws what the server makes of the sequence and its answer. */
 export const drawChart = latest(async (bench) => {
@@ -11,21 +15,41 @@ export const drawChart = latest(async (bench) => {
   try {
     const [definition] = await Promise.all([post(`/attention/draw.vl.json?theme=${theme()}`, parts(bench)), vega()]);
     if (sequence !== bench.given && bench.edited === null) return undefined; // something else is on the bench, and drawn next
-    const { datasets = {}, usermeta } = definition;
-    await chart.show(definition, choices(bench, datasets.values), axes(bench, usermeta.panels ?? [], datasets));
-    if (sequence === bench.given) bench.first = { ...datasets, axes: chart.axes() };
-    return undefined;
+    return await show(bench, definition, sequence);
   } catch (error) {
     return bench.fail(error);
   }
 });
 
-/** Draws what is chosen, masked and moved, in the chart as it is. */
-export function drawChoices(bench) {
+async function show(bench, definition, sequence) {
   const { chart } = bench;
-  const chosen = choices(bench, chart.rows("values"));
-  return chart.put(chosen, axes(bench, chart.panels, { values: chart.rows("values"), weights: chart.rows("weights"), ...chosen }));
+  const { datasets = {}, usermeta } = definition;
+  if (bench.moved.length && chart.fits(definition)) delete datasets.values; // those of the chart are newer
+  await chart.show(definition, choices(bench), axes(bench, usermeta.panels ?? [], { values: chart.rows("values"), ...datasets }));
+  if (sequence === bench.given) bench.first = { axes: chart.axes(), values: copies(datasets.values), weights: copies(datasets.weights) };
+  else if (bench.moved.length) drawChoices(bench);
 }
+
+let settling;
+
+/** Draws what became of a change: at once what follows from the answer, and all of it when no other change comes. */
+export function drawChanged(bench) {
+  drawChoices(bench);
+  clearTimeout(settling);
+  settling = setTimeout(() => bench.edited && drawChart(bench), bench.text ? 0 : SETTLED_AFTER);
+}
+
+/** Draws what is chosen, masked, moved, and weighs differently now, in the chart as it is. */
+export const drawChoices = latest(async (bench) => {
+  const { answer, chart, edited, manifest, moved, text } = bench;
+  if (edited && !text) answer.rows ??= rowsOf(answer, manifest.features);
+  if (moved.length) await chart.replace("values", moved, rowKey);
+  const rows = { weights: chart.rows("weights"), ...answer.rows };
+  await chart.put({ ...rows, ...choices(bench) }, axes(bench, chart.panels, { ...rows, values: [...chart.rows("values") ?? NONE, ...moved] }));
+});
+
+/** Which value a row is of. */
+export const rowKey = ({ feature, step }) => `${step} ${feature}`;
 
 /** What the server draws a chart of. */
 function parts({ answer, manifest, sequence, text, trial }) {
@@ -36,24 +60,19 @@ function parts({ answer, manifest, sequence, text, trial }) {
   return { ...common, features, sequence, prediction, importance: trial?.leave_one_out?.changes };
 }
 
-/**
- * Rows of the data that are the page's own, see choosing.py, and of the values, where one was moved: what the server draws is
- * a little behind.
- */
-function choices({ edited, first, manifest, moved, picked, swept }, values) {
+/** Rows of the data that are the page's own, see choosing.py. */
+function choices({ edited, first, manifest, picked, swept, trial }) {
   const [from, to] = swept ?? edited?.masked ?? [];
-  const feature = manifest.features[picked.feature];
-  const was = edited ? first : {};
+  const name = manifest.features[picked.feature];
+  first.before ??= Object.groupBy(first.values ?? NONE, ({ feature }) => feature);
   return {
     picked: [{ step: picked.step }],
-    masked: from === undefined ? [] : [{ step: from - 0.5, end: to + 0.5 }],
-    before: copies(was.values?.filter((row) => row.feature === feature)),
-    "weights-before": copies(was.weights),
-    ...(moved && values && { values: copies([...values.filter((row) => !same(row, moved)), moved]) }),
+    masked: from === undefined ? NONE : [{ step: from - 0.5, end: to + 0.5 }],
+    before: (edited && first.before[name]) ?? NONE,
+    "weights-before": (edited && first.weights) ?? NONE,
+    ...(trial ? {} : { changes: NONE, "changes-top": NONE }),
   };
 }
-
-const same = (row, other) => row.step === other.step && row.feature === other.feature;
 
 /** Ends of axes on which there is room for what was, too; those of values stay as they are while a point is dragged. */
 function axes({ chart, edited, first, pointer }, panels, { values, weights }) {

@@ -4,6 +4,7 @@ import json
 import re
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
@@ -106,6 +107,31 @@ def test_the_chart_after_a_change_is_the_one_that_the_server_draws_of_it(visit, 
         expect(page.get_by_role("img", name=definition["description"])).to_be_visible()
         for name in ("values", "cells", "weights", "weights-top", "top", "ends"):
             assert sorted(rows(page, name), key=str) == sorted(definition["datasets"][name], key=str), name
+
+
+@pytest.mark.parametrize(
+    ("steps", "features", "each"), [(7, 2, False), (60, 3, True), (1700, 1, False)], ids=["few", "of each", "many"]
+)
+def test_what_the_page_draws_while_a_point_is_dragged_is_what_the_server_would(visit, client, steps, features, each):
+    random = np.random.default_rng(steps)
+    weights = random.gamma(0.05, size=(steps, features))
+    weights /= weights.sum(axis=0)
+    names = [f"x{column}" for column in range(features)]
+    attention = weights.astype(np.float32).mean(axis=1).tolist()
+    sequence = random.normal(size=(steps, features)).tolist()
+    shown = {"model": "any", "version": 1, "sequence": sequence, "prediction": 0.5}
+    drawing = {**shown, "features": names, "attention": weights.tolist() if each else attention}
+    datasets = client.post("/attention/draw.vl.json", json=drawing).json()["datasets"]
+    with visit() as page:
+        found = page.evaluate(
+            "async ([answer, names]) => (await import('/web/rows.js')).rowsOf(answer, names)",
+            [{"attention": attention, "perFeature": weights.tolist() if each else None}, names],
+        )
+    assert set(found) == {"cells", "weights", "weights-top", "top"}
+    for name, made in found.items():
+        assert len(made) == len(datasets[name])
+        for row, expected in zip(made, datasets[name], strict=True):
+            assert row == pytest.approx(expected) if "text" not in row else row["text"] == expected["text"]
 
 
 def test_a_press_picks_a_step_and_the_nearest_line(visit):
