@@ -39,7 +39,7 @@ from service.explanations.subjects import (
 REQUEST, ANSWER = struct.Struct(">Q"), struct.Struct(">?Q")
 VEGA_LITE = "6.4"
 ROLES = ' role="graphics-[a-z]+"( aria-roledescription="[a-z ]+")?'  # of parts that have no description of their own
-SNIPPET = "window.vegaEmbed = vegaEmbed; window.vega = vega"
+SNIPPET = "window.vegaEmbed = vegaEmbed"
 PIXELS = 2  # of a PNG, each way, for one of the definition: screens have as many
 
 
