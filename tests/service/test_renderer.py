@@ -1,6 +1,7 @@
 import asyncio
 import json
 
+import numpy as np
 import pytest
 
 from service import renderer
@@ -45,13 +46,13 @@ def test_a_picture_is_drawn_once_for_all_who_ask_while_the_server_goes_on():
 
 
 def test_what_a_picture_is_of_arrives_as_it_is():
-    one = explanation(steps=(5, 3), per_feature=True)
+    one = explanation(steps=(5, 3), per_feature=True, predictions=np.array([[0.75], [0.9]], np.float32))
     changes = [0.0, 0.25, 0.5, 0.1, 0.0]
     text = explanation(texts=["ab"], answers=["c"], sequences=None, with_attention=False, labels=None, unknown=[[1]])
     subjects = {
         "from 5 steps of 2 features": Attention(one.cut(0, 1)),
         "changes most without step 2 (0.50)": Attention(one.cut(0, 1), changes),
-        "from 3 steps of 2 features": Occlusion(one.cut(1, 2), [0.0, 0.5, 0.2]),
+        "yes (90%), from 3 steps of 2 features": Occlusion(one.cut(1, 2), [0.0, 0.5, 0.2]),
         "Supported: so it is.": Faithfulness(one.cut(0, 1), [0.1, 0.2, 0.3, 0.4, 0.0], changes, "supported: so it is"),
         "the first 2 of 3 sequences": All(one, 3),
         "they differ in length, 5 and 3 steps": Two(one.cut(0, 1), one.cut(1, 2)),

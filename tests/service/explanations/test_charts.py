@@ -166,14 +166,16 @@ def test_what_a_page_adds_to_the_data_is_drawn(features):
         assert changed.count(' d="M') + changed.count("<line") > picture.count(' d="M') + picture.count("<line"), name
 
 
-def test_the_axis_of_values_follows_them_unless_it_is_held():
+@pytest.mark.parametrize(
+    ("data", "field", "times", "tick"), [("values", "value", 1000, "1,000"), ("weights", "size", 100, "2000%")]
+)
+def test_the_axes_of_values_and_weights_follow_them_unless_they_are_held(data, field, times, tick):
     chart = explanation_chart(explanation(features=1), 0)
-    rows = [{**row, "value": 1000 * row["value"]} for row in chart.data["values"]]
-    changed = Chart(chart.view, {**chart.data, "values": rows})
+    rows = [{**row, field: times * row[field]} for row in chart.data[data]]
+    changed = Chart(chart.view, {**chart.data, data: rows})
     held = Chart(chart.view.copy(), changed.data)
-    held.view.params[0].value = {"values": [-3, 3]}
-    ticks = [">1,000</text>" in svg(one) for one in (chart, changed, held)]
-    assert ticks == [False, True, False]
+    held.view.params[0].value = {data: [-3, 3]}
+    assert [f">{tick}</text>" in svg(one) for one in (chart, changed, held)] == [False, True, False]
 
 
 def texts_read(count):
