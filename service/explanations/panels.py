@@ -160,10 +160,14 @@ def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "c
         for column, row in enumerate(rows[:LANES])
         for start, size in _largest(values[:, column], every)
     ]
+    of = [] if len(rows) == 1 else [alt.Tooltip("row:N").title("feature")]
+    size = alt.Tooltip("size:Q").title(rows[0] if len(rows) == 1 else "weight").format(".2~g")
     heat = (
         alt.Chart(alt.NamedData(name))
-        .mark_rect(tooltip=True)
+        .transform_calculate(first="datum.step + 0.5")
+        .mark_rect()
         .encode(
+            tooltip=[alt.Tooltip("first:Q").title("step"), *of, size],
             x2=alt.X2("end"),
             y=alt.Y("row:N").sort(None).title(None).axis(ticks=False, domain=False, minExtent=SIDE),
             color=alt.Color("size:Q").scale(range=range, domainMin=0, interpolate="rgb").legend(None),
