@@ -93,7 +93,7 @@ export class Chart {
   async embed(definition) {
     const draw = await vega();
     const figure = html("div", { class: "figure" });
-    const bare = { ...definition, title: null, description: null, background: "transparent", padding: 2 };
+    const bare = { ...definition, title: null, description: null, background: "transparent", padding: 5 };
     const { view, finalize } = await draw(figure, bare, OPTIONS);
     this.clear(figure);
     const names = Object.keys(definition.datasets ?? {});

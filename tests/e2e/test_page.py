@@ -285,6 +285,21 @@ def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
         expect(page.locator("#stored")).to_contain_text("None is kept that fits.")
 
 
+def test_without_what_draws_charts_there_are_the_numbers_and_it_is_said(visit):
+    with visit("/web/icon.svg") as page:
+        page.route("**/web/vega.js*", lambda route: route.abort())
+        page.goto(page.url.replace("/web/icon.svg", "/?model=planted-before"))
+        expect(page.get_by_role("alert")).to_contain_text("which draws the charts, received nothing that runs")
+        expect(headline(page)).to_have_text("0")
+        expect(page.locator("#top")).to_contain_text("step 10 72")
+        assert [fault for fault in page.faults if "ERR_FAILED" not in fault] == []
+        page.faults.clear()
+        page.unroute("**/web/vega.js*")
+        page.get_by_role("button", name="Example 2").click()
+        drawn(page, "weights", "rows => rows.length > 0")  # it is tried again
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
 def test_an_address_that_leads_nowhere(visit):
     with visit("/attention/00000000-0000-7000-8000-000000000000") as page:
         expect(page.get_by_role("alert")).to_contain_text("expected the id of a kept explanation")
