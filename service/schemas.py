@@ -373,7 +373,7 @@ class DrawRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     model: str = Field(max_length=200)
-    version: int
+    version: int = Field(ge=0, le=2**31)
     features: list[str] | None = Field(default=None, min_length=1, description="names; default: x0, x1, ...")
     sequence: Annotated[
         list[list[Value]] | None,

@@ -13,6 +13,7 @@ from service.explanations.panels import LANES, SIDE, Panel, apart, group, held, 
 
 TOGETHER = 4  # features that share a panel; of more, each has its own
 DASHES = [[1, 0], [6, 3], [2, 2], [9, 3, 2, 3]]
+EDGE = alt.XValue("width")  # type: ignore[no-untyped-call]
 LANE, LARGE, SMALL = 26, 150, 50  # pixels of a panel
 
 
@@ -117,7 +118,7 @@ def _lane(lane: int, values: FloatArray, name: str) -> list[alt.Chart]:
         alt.Chart(alt.NamedData("ends"))
         .transform_filter(own)
         .mark_text(align="left", dx=6, limit=84)
-        .encode(text=alt.Text("feature:N"))
+        .encode(x=EDGE, text=alt.Text("feature:N"))
     )
     return [_rules("top"), line, label]
 

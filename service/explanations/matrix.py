@@ -109,9 +109,15 @@ def texts_of(explanation: Explanation, index: int) -> tuple[str, str, FloatArray
     return text, answer, empty if explanation.attention is None else explanation.attention[index]
 
 
+def _visible(character: str) -> str:
+    if character.isspace():
+        return "␣"
+    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+
+
 def _characters(text: str, side: Literal["top", "left"]) -> alt.Axis:
-    """An axis with a character at each step; a space is drawn as a mark, or one could not see it."""
-    shown = json.dumps([character if character.strip() else "␣" for character in text])
+    """An axis with a character at each step; of what one could not see, a mark is drawn."""
+    shown = json.dumps([_visible(character) for character in text])
     return alt.Axis(
         orient=side,
         labelExpr=f"{shown}[datum.value]",

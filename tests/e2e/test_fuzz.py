@@ -1,9 +1,11 @@
 """5,000 generated requests against the running server: none of them is answered with a 500."""
 
+import json
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bodies import bodies, bounded, damaged
+from tests.bodies import bodies, bounded, damaged, leaves
 
 JSON = {"Content-Type": "application/json"}
 seen: dict[int, int] = {}
@@ -52,6 +54,22 @@ def test_generated_paths_and_parameters_never_fail_the_server(client, id, suffix
     for path in ("/attention", f"/attention/{quote(id, safe='')}{suffix}"):
         response = client.get(path, params=params)
         assert response.status_code in {200, 307, 404, 422}, (path, params, response.text)
+
+
+DRAWN = {"model": "m", "version": 1, "features": ["a", "b"], "sequence": [[1, 2], [3, 4]], "attention": [0.2, 0.8]}
+DRAWN |= {"importance": [0.1, 0.3], "prediction": 0.7, "label": "yes", "answer": None, "text": None}
+
+
+@settings(bounded, max_examples=100)
+@given(
+    change=st.dictionaries(st.sampled_from(sorted(DRAWN)), leaves, max_size=2),
+    suffix=st.sampled_from(["svg", "vl.json"]),
+    method=st.sampled_from(["attention", "occlusion"]),
+)
+def test_generated_answers_to_draw_never_fail_the_server(client, change, suffix, method):
+    content = json.dumps({**DRAWN, **change})
+    response = client.post(f"/attention/draw.{suffix}", content=content, params={"method": method})
+    assert response.status_code in {200, 400, 422}, (change, response.text)
 
 
 def test_both_good_and_bad_requests_were_among_them():

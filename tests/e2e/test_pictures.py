@@ -303,3 +303,12 @@ def test_a_server_without_a_store_draws(answered):
     with serving() as server:
         drawn = httpx.post(f"{server.url}/attention/draw.svg", json=answered("planted-before")).raise_for_status()
         assert "planted-before, version 1, predicts" in drawn.text
+
+
+def test_what_xml_has_no_place_for_is_drawn_as_a_mark(client, get, draw, answered):
+    text = "5 May\x00 2016\uffff"
+    id = client.post("/predict", json={"model": "dates", "sequences": [text]}).raise_for_status().json()["id"]
+    for query in ({}, {"method": "occlusion"}):
+        assert "\N{REPLACEMENT CHARACTER}" in "".join(ET.fromstring(get(id, "svg", **query).text).itertext())
+    named = {**answered("italy-power"), "label": "\x01", "features": ["\x1f"]}
+    assert "predicts \N{REPLACEMENT CHARACTER}" in "".join(ET.fromstring(draw(named, "svg").text).itertext())
