@@ -76,7 +76,7 @@ async def answer(
         known: the client's `If-None-Match`.
         keep: `Cache-Control`.
     """
-    name = repr((VERSION, theme, *identity))
+    name = etag(repr((VERSION, theme, *identity)).encode())
     tag = etag(name.encode(), format.encode())
     headers = {"ETag": tag, "Cache-Control": keep, "Vary": "Accept"}
     if is_known(tag, known):
