@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.browsing import chromium, visiting
+from tests.e2e.browsing import chromium, drawn, visiting
 from tests.serving import ROOT, serving
 
 DESKTOP, PHONE = {"width": 1080, "height": 1000}, {"width": 390, "height": 844}
@@ -19,7 +19,7 @@ def planted_before(page: Page) -> None:
     page.get_by_label("from step").fill("10")
     page.get_by_label("to step").fill("10")
     page.get_by_role("button", name="Mask").click()
-    page.get_by_text("was 1 with").wait_for()
+    page.get_by_role("img", name="predicts 0").wait_for()
 
 
 def italy_power(page: Page) -> None:
@@ -28,12 +28,13 @@ def italy_power(page: Page) -> None:
     page.get_by_text("the true answer: October to March").wait_for()
     page.get_by_role("button", name="Test this answer").click()
     page.locator("#trial table").wait_for()
+    drawn(page, "changes", "rows => rows.length > 0")
 
 
 def dates(page: Page) -> None:
     """A text of one's own."""
     page.get_by_label("Text", exact=True).fill("Dienstag, 3. Mai 2016")
-    page.get_by_text("2016-05-03", exact=True).wait_for()
+    page.get_by_role("img", name="2016-05-03").wait_for()
 
 
 def shoot(browser: Browser, url: str, folder: Path) -> None:

@@ -109,6 +109,32 @@ def test_the_chart_after_a_change_is_the_one_that_the_server_draws_of_it(visit, 
             assert sorted(rows(page, name), key=str) == sorted(definition["datasets"][name], key=str), name
 
 
+def test_what_is_masked_before_the_chart_is_there_is_masked_in_it(visit):
+    given = json.loads((MODELS / "planted-before/1/model.json").read_text())["examples"][1]["sequence"]
+    with visit("/?model=planted-before") as page:
+        drawn(page, "weights", "rows => rows.length > 0")  # of another example
+        page.get_by_label("from step").fill("10")
+        page.get_by_label("to step").fill("10")
+        charts = []
+
+        def hold_the_first(route):
+            charts.append(route)
+            if len(charts) > 1:
+                route.continue_()
+
+        page.route("**/attention/draw.vl.json*", hold_the_first)
+        with page.expect_request("**/attention/draw.vl.json*"):
+            page.get_by_role("button", name="Example 2").click()
+        page.get_by_role("button", name="Mask").click()
+        expect(page.locator("#sure")).to_contain_text("was 1 with")
+        with page.expect_response(lambda answer: "draw" in answer.url and answer.request != charts[0].request):
+            charts[0].continue_()
+        drawn(page, "before", "rows => rows.length > 0")
+        values = {(row["step"], row["feature"]): row["value"] for row in rows(page, "values")}
+        kept = {step: [values[step, "x0"], values[step, "x1"]] for step in range(20) if step != 10}
+        assert kept == {step: pytest.approx(given[step]) for step in kept}
+
+
 @pytest.mark.parametrize(
     ("steps", "features", "each"), [(7, 2, False), (60, 3, True), (1700, 1, False)], ids=["few", "of each", "many"]
 )
