@@ -18,8 +18,20 @@ from service.schemas import DrawRequest
 router = APIRouter(tags=["pictures"])
 Method = Annotated[
     Literal["attention", "occlusion"],
-    Query(description="what a picture shows: the weights, and the importance beneath where it is given; or it alone"),
+    Query(
+        description="what a picture shows: the weights, and beneath them the importance where it is given (but not of "
+        "text); or the importance alone"
+    ),
 ]
+EXAMPLE = {
+    "model": "pump",
+    "version": 1,
+    "features": ["pressure", "flow"],
+    "sequence": [[2.1, 0.4], [2.0, 0.5], [3.7, 0.1], [2.2, 0.4]],
+    "attention": [0.05, 0.1, 0.8, 0.05],
+    "prediction": 0.93,
+    "label": "leak",
+}
 
 
 @router.post(
@@ -28,7 +40,10 @@ Method = Annotated[
     response_class=Response,
     responses={200: {"content": {kind: {} for kind in TYPES.values()}}, **problems(400, 413, 415, 422, 429, 503, 504)},
     openapi_extra={
-        "requestBody": {"required": True, "content": {JSON: {"schema": DrawRequest.model_json_schema()}}},
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": DrawRequest.model_json_schema(), "example": EXAMPLE}},
+        },
     },
 )
 async def draw_answer(
