@@ -368,7 +368,9 @@ def _either(*kinds: Any, description: str) -> WithJsonSchema:
 
 
 class DrawRequest(BaseModel):
-    """A sequence or a text and what was predicted of it: the parts of a POST /predict answer that belong to it."""
+    """A sequence or a text and what was predicted of it: the parts of a POST /predict answer that belong to it. Without
+    either, the weights of a sequence alone.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

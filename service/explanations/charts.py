@@ -36,6 +36,7 @@ def explanation_chart(
     """A sequence: its features as lines over time, its weights as a heat band and as bars on the same axis.
 
     Args:
+        explanation: without inputs its weights are drawn alone.
         index: which sequence of the explanation.
         changes: `(time,)`, what leaving out each step changes: drawn beneath, but not of text.
         width: pixels, but not of text.
@@ -43,19 +44,18 @@ def explanation_chart(
     Returns:
         A chart. Of a model without attention, the lines and a title that says so; of text, that of `matrix.py`.
     """
-    if explanation.sequences is None:
+    if explanation.texts is not None:
         return matrix_chart(explanation, index)
-    sequence = explanation.sequences[index]
     left_out = None if changes is None else changes_of(changes, EFFECT)
     beneath = [] if left_out is None else [bars_panel(left_out)]
     if explanation.attention is None:
-        panels = [*value_panels(sequence, explanation.features, []), *beneath]
+        panels = [*_inputs(explanation, index, []), *beneath]
         return _chart(explanation, index, panels, NO_ATTENTION, f"{NO_ATTENTION.capitalize()}.", width)
     attention = explanation.attention[index]
     sizes = weights_of(steps(attention))
     rows = explanation.features if attention.ndim == 2 else ["weight"]
     heat = heat_panel(attention if attention.ndim == 2 else attention[:, None], rows)
-    panels = [*value_panels(sequence, explanation.features, sizes.top), heat, bars_panel(sizes), *beneath]
+    panels = [*_inputs(explanation, index, sizes.top), heat, bars_panel(sizes), *beneath]
     found = "most weight on step " + enumerate_steps(sizes.told())
     told = describe_values(explanation, index, sizes.told(), "Most weight lies on")
     told += "" if left_out is None else f" {_without(left_out)}"
@@ -121,17 +121,17 @@ def _changes_most(sizes: Sizes) -> str:
 
 
 def _inputs(explanation: Explanation, index: int, top: list[int]) -> list[Panel]:
-    """The values of a sequence, or the characters of a text."""
+    """The values of a sequence, or the characters of a text; nothing where they are not kept."""
     if explanation.texts is not None:
         return [characters_panel(explanation.texts[index], top)]
-    return value_panels((explanation.sequences or [])[index], explanation.features, top)
+    sequences = explanation.sequences
+    return [] if sequences is None else value_panels(sequences[index], explanation.features, top)
 
 
 def _chart(
     explanation: Explanation, index: int, panels: list[Panel], found: str, told: str, width: int = WIDTH
 ) -> Chart:
-    inputs = explanation.sequences if explanation.texts is None else explanation.texts
-    length, features = len((inputs or [])[index]), len(explanation.features)
+    length, features = explanation.length(index), len(explanation.features)
     if (every := group(length)) > 1:
         found += f"; of {every} neighbouring steps the largest is drawn"
     if features > LANES:

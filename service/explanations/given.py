@@ -11,7 +11,7 @@ from service.schemas import DrawRequest
 
 
 def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
-    """The sequence or text, its prediction and its weights; it has no id.
+    """The sequence or text, its prediction and its weights, or these alone; it has no id.
 
     Args:
         max_steps: steps that a sequence may have, and characters a text.
@@ -19,9 +19,7 @@ def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
     Raises:
         Invalid: the parts do not fit each other, or there are too many steps.
     """
-    if (given.sequence is None) == (given.text is None):
-        raise _invalid("", "either a sequence or a text", "neither" if given.text is None else "both")
-    pointer, length = ("/text", len(given.text)) if given.text is not None else ("/sequence", len(given.sequence or []))
+    pointer, length = _measure(given)
     if not 1 <= length <= max_steps:
         raise _invalid(pointer, f"1 to {max_steps} steps", f"{length}")
     features = _read_features(given)
@@ -48,7 +46,7 @@ def read_importance(given: DrawRequest, explanation: Explanation) -> list[float]
     Raises:
         Invalid: it is not there, or not of as many steps.
     """
-    length = len(explanation.texts[0] if explanation.texts is not None else (explanation.sequences or [])[0])
+    length = explanation.length(0)
     expected = f"a number for each of {length} steps"
     if given.importance is None:
         raise _invalid("/importance", expected, "nothing")
@@ -57,10 +55,21 @@ def read_importance(given: DrawRequest, explanation: Explanation) -> list[float]
     return given.importance
 
 
+def _measure(given: DrawRequest) -> tuple[str, int]:
+    """Where the steps are, and how many."""
+    if given.sequence is not None and given.text is not None:
+        raise _invalid("", "either a sequence or a text", "both")
+    for pointer, part in (("/text", given.text), ("/sequence", given.sequence), ("/attention", given.attention)):
+        if part is not None:
+            return pointer, len(part)
+    raise _invalid("", "a sequence, a text, or the weights of a sequence alone", "none of them")
+
+
 def _read_features(given: DrawRequest) -> list[str]:
-    if given.sequence is None:
+    if given.text is not None:
         return ["character"]
-    names = given.features or [f"x{column}" for column in range(len(given.sequence[0]))]
+    rows = given.sequence or given.attention or [[]]
+    names = given.features or [f"x{column}" for column in range(len(rows[0]))]
     if not names:
         raise _invalid("/sequence/0", "at least one number", "none")
     if len(set(names)) < len(names):

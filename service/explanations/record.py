@@ -59,6 +59,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether what was received is part of it."""
         return self.sequences is not None or self.texts is not None
 
+    def length(self, index: int) -> int:
+        """Steps of a sequence, or characters of a text; where inputs are not kept, of its weights."""
+        if self.texts is not None:
+            return len(self.texts[index])
+        kept = self.attention if self.sequences is None else self.sequences
+        return 0 if kept is None else len(kept[index])
+
     def hash(self, index: int) -> str | None:
         """SHA-256 of a sequence: of its values as little-endian float32, step by step, or of its text as UTF-8. None
         where inputs are not kept.

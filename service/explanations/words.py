@@ -71,11 +71,12 @@ def describe_values(explanation: Explanation, index: int, top: Sequence[tuple[in
         found = [f"{text[step]!r} at {step} ({told})" for step, told in top]
         said = f"{what} {', '.join(found)}." if found else f"{NOTHING.capitalize()}."
         return f"{heading(explanation, index)}, from {text!r}. {said}"
-    sequence, names = (explanation.sequences or [])[index], explanation.features
+    sequences, names = explanation.sequences, explanation.features
     found = []
     for step, text in top:
-        values = [f"{name} {value:.3g}" for name, value in zip(names, sequence[step], strict=True)]
-        found.append(f"step {step} ({text}; {', '.join(values)})")
-    seen = f"{len(sequence)} steps of {features(names)}"
+        row = [] if sequences is None else zip(names, sequences[index][step], strict=True)
+        values = ", ".join(f"{name} {value:.3g}" for name, value in row)
+        found.append(f"step {step} ({text}; {values})" if values else f"step {step} ({text})")
+    seen = f"{explanation.length(index)} steps of {features(names)}"
     said = f"{what} {', '.join(found)}." if found else f"{NOTHING.capitalize()}."
     return f"{heading(explanation, index)}, from {seen}. {said}"

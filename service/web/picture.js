@@ -11,7 +11,7 @@ const SETTLED_AFTER = 400; // ms without a change until the server is asked for 
 /** Draws what the server makes of the sequence and its answer. */
 export const drawChart = latest(async (bench) => {
   const { answer, chart, sequence } = bench;
-  if (sequence === null && !(bench.text && answer.attention)) return chart.clear();
+  if (sequence === null && answer.attention === null) return chart.clear();
   try {
     const [definition] = await Promise.all([post(`/attention/draw.vl.json?theme=${theme()}`, parts(bench)), vega()]);
     if (sequence !== bench.given && bench.edited === null) return undefined; // something else is on the bench, and drawn next

@@ -135,7 +135,10 @@ def test_an_explanation_says_what_cannot_be_done_without_its_inputs_and_without_
         with visiting(browser, f"{running.url}/attention/{id}") as page:
             expect(page.locator("#headline")).to_have_text("4")
             expect(page.locator("#hint")).to_contain_text("Its inputs were not kept")
-            expect(page.locator("#top .step")).to_have_count(3)  # the weights alone
+            expect(page.get_by_role("img", name="Most weight lies on step 2 (93%), step 1 (")).to_be_visible()
+            assert len(rows(page, "weights")) == 3
+            panels = page.evaluate("document.querySelector('#chart').chart.panels.map(panel => panel.kind)")
+            assert panels == ["heat", "weights"]
             expect(page.get_by_role("button", name="Test this answer")).to_be_hidden()
             shutil.rmtree(models / "shared")
             wait_until(lambda: "shared" not in served(running.url))
