@@ -267,7 +267,7 @@ def without(given, *names):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda given: without(given, "sequence"), "the body: expected either a sequence or a text, received neither"),
+        (lambda given: {**without(given, "sequence"), "attention": None}, "the body: expected a sequence, a text, or"),
         (lambda given: {**given, "text": "a"}, "the body: expected either a sequence or a text, received both"),
         (lambda given: without(given, "attention"), "/attention: expected this field, received nothing"),
         (lambda given: {**given, "attention": [1.0]}, "/attention: expected a weight for each step, 24, received 1"),
@@ -312,3 +312,9 @@ def test_what_xml_has_no_place_for_is_drawn_as_a_mark(client, get, draw, answere
         assert "\N{REPLACEMENT CHARACTER}" in "".join(ET.fromstring(get(id, "svg", **query).text).itertext())
     named = {**answered("italy-power"), "label": "\x01", "features": ["\x1f"]}
     assert "predicts \N{REPLACEMENT CHARACTER}" in "".join(ET.fromstring(draw(named, "svg").text).itertext())
+
+
+def test_the_example_of_the_documentation_is_drawn(client, draw):
+    documented = client.get("/openapi.json").json()["paths"]["/attention/draw.{format}"]["post"]["requestBody"]
+    drawn = draw(documented["content"]["application/json"]["example"], "svg").raise_for_status()
+    assert "pump, version 1, predicts leak (93%)" in drawn.text
