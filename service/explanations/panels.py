@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import altair as alt
 import numpy as np
+from altair.utils.schemapi import debug_mode
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
@@ -132,19 +133,23 @@ def stacked(title: alt.Title, description: str, panels: Sequence[Panel], length:
     return Chart(view, {name: rows for panel in panels for name, rows in panel.data.items()})
 
 
-def _view(panel: Panel, length: int, width: int, last: bool) -> alt.LayerChart:
-    """A panel on the axis of steps, which is written out beneath the last."""
+def _view(panel: Panel, length: int, width: int, last: bool) -> alt.LayerSpec:
+    """A panel on the axis of steps, which is written out beneath the last.
+
+    No `alt.layer(...)`, which `alt.vconcat` would copy a dozen times, with all that is in it.
+    """
     ticks: dict[str, Any] = {"values": [0]} if length == 1 else {"tickMinStep": 1, "format": "d"}
     x = alt.X("step:Q").scale(domain=[-0.5, length - 0.5], nice=False, padding=0)
     x = x.axis(title="step", **ticks) if last else x.axis(None)
-    layered = alt.LayerChart(
-        layer=panel.layers,
-        name=panel.name or alt.Undefined,
-        title=panel.title or alt.Undefined,
-        width=width,
-        height=panel.height,
-    )
-    return layered.encode(x=x)
+    with debug_mode(False):  # it is held against the schema as a part of the whole
+        return alt.LayerSpec(
+            layer=panel.layers,
+            encoding={"x": x},
+            name=panel.name or alt.Undefined,
+            title=panel.title or alt.Undefined,
+            width=width,
+            height=panel.height,
+        )
 
 
 def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "cells", range: str = "heatmap") -> Panel:
