@@ -1,7 +1,7 @@
 """A process that makes charts and draws them, one after another: `renderer.py` starts it and asks it.
 
-Altair and vl_convert hold Python's lock while they work (0.7 s and 90 MB for the first picture, 0.15 s for each later
-one): in a thread of the server they would stop all predictions meanwhile.
+Altair and vl_convert hold Python's lock while they work (1.2 s and 160 MB for the first picture, 0.1 to 0.4 s for each
+later one): in a thread of the server they would stop all predictions meanwhile.
 
     request     the size (8 bytes, big-endian), an `Order` as `subjects.py` encodes it
     answer      whether it is the picture or what went wrong (1 byte), the size (8 bytes, big-endian), as many bytes

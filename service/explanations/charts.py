@@ -12,19 +12,9 @@ from service.explanations.choosing import with_choices
 from service.explanations.faithfulness import EFFECT
 from service.explanations.lines import characters_panel, overview_panel, value_panels
 from service.explanations.matrix import FRAMED, describe_matrix, matrices_chart, matrix_chart
-from service.explanations.panels import (
-    LANES,
-    WIDTH,
-    Panel,
-    Sizes,
-    bars_panel,
-    changes_of,
-    group,
-    heat_panel,
-    stacked,
-    weights_of,
-)
+from service.explanations.panels import LANES, Sizes, bars_panel, changes_of, group, heat_panel, weights_of
 from service.explanations.record import Explanation, steps
+from service.explanations.stacking import WIDTH, Panel, stacked
 from service.explanations.words import NOTHING, describe_values, enumerate_steps, heading, outcome
 
 NO_ATTENTION = "this model has no attention"

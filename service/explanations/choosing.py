@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import altair as alt
 
-from service.explanations.panels import Panel
+from service.explanations.stacking import Panel
 
 
 def with_choices(panels: Sequence[Panel]) -> list[Panel]:

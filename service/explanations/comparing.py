@@ -9,8 +9,9 @@ from service.explanations.charts import NO_ATTENTION
 from service.explanations.lines import overview_panel
 from service.explanations.matrix import FRAMED, describe_matrix, matrices_chart
 from service.explanations.measures import top_steps
-from service.explanations.panels import SIDE, TOP, Panel, apart, bars_panel, bounds, group, stacked, weights_of
+from service.explanations.panels import SIDE, TOP, apart, bars_panel, bounds, group, weights_of
 from service.explanations.record import Explanation, steps
+from service.explanations.stacking import Panel, stacked
 from service.explanations.words import enumerate_steps, heading, lines, percent
 
 PHONE = 47  # characters of a title that a phone has room for

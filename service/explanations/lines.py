@@ -9,7 +9,8 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.explanations.chart import Row
-from service.explanations.panels import LANES, SIDE, Panel, apart, group, held, identifier
+from service.explanations.panels import LANES, SIDE, apart, group
+from service.explanations.stacking import Panel, held, identifier
 
 TOGETHER = 4  # features that share a panel; of more, each has its own
 DASHES = [[1, 0], [6, 3], [2, 2], [9, 3, 2, 3]]

@@ -1,52 +1,25 @@
-"""What charts over time are put together from: bars, a band of heat, and the lines of lines.py, on one axis of steps.
-
-A panel is a few layers. Their marks have styles and no colours, see `themes.py`.
-"""
+"""What charts over time are put together from, beside the lines of lines.py: bars, and a band of heat."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import altair as alt
 import numpy as np
-from altair.utils.schemapi import debug_mode
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
-from service.explanations.chart import PADDING, WIDTHS, Chart, Data, Row
+from service.explanations.chart import Row
 from service.explanations.measures import top_steps
+from service.explanations.stacking import Panel, held, identifier
 from service.explanations.words import change, percent
 
-WIDTH = 640  # pixels, which a page may change with `view.width(...)`: all panels share that signal
 SIDE = 54  # pixels of the labels of a y axis, so that those of all panels are in line
 TOP = 3  # steps that are marked
 LANES = 24  # features that are drawn at most
 COLUMNS = 800  # steps that are drawn one by one; of more, neighbours together
-HELD = "held"  # the parameter that holds axes, see choosing.py
 NEAR = 0.05  # of the axis: labels of steps that are as near would be on top of each other
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Layers on the same axes.
-
-    Attributes:
-        kind: what they show; see `stacked`.
-        layers: without an x axis, except those that are not at steps.
-        data: rows, by the name of the data.
-        features: that are shown, where features are.
-        name: by which the scale of its values is called, `{name}_y`.
-        height: pixels.
-    """
-
-    kind: Literal["values", "characters", "heat", "weights", "changes", "profile", "counts", "difference"]
-    layers: Sequence[alt.Chart]
-    data: Data
-    height: int
-    features: Sequence[str] = ()
-    name: str | None = None
-    title: alt.Title | None = None
 
 
 @dataclass(frozen=True)
@@ -96,60 +69,9 @@ def changes_of(values: NDArray[np.float64], least: float) -> Sizes:
     return Sizes("changes", "changes", values, "change without", "change-top", "change-rest", change, "~g", least)
 
 
-def identifier(name: str) -> str:
-    """The name of a panel of this data."""
-    return name.replace("-", "_")
-
-
-def held(panel: str) -> alt.ExprRef:
-    """Where the axis of a panel ends, if a page holds it."""
-    return alt.ExprRef(f"{HELD}.{panel}")
-
-
 def group(length: int) -> int:
     """How many neighbouring steps are drawn together."""
     return math.ceil(length / COLUMNS)
-
-
-def stacked(title: alt.Title, description: str, panels: Sequence[Panel], length: int, width: int = WIDTH) -> Chart:
-    """Panels above each other on one axis of so many steps, and their data: a page may change each of them, with
-    `view.data(name, rows)`.
-
-    Returns:
-        A chart whose `usermeta` says which widths it fits, and in `panels` what is drawn from the top down: the `kind`
-        of each, its `features`, and its `name`.
-    """
-    shown = [{"kind": one.kind, "features": list(one.features), "name": one.name} for one in panels]
-    view = alt.vconcat(
-        *(_view(panel, length, width, last=panel is panels[-1]) for panel in panels),
-        title=title,
-        description=description,
-        padding=PADDING,
-        spacing=8,
-        params=[alt.param(name=HELD, value={}).param],
-        usermeta={**WIDTHS, "panels": shown},
-        resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="independent")),
-    )
-    return Chart(view, {name: rows for panel in panels for name, rows in panel.data.items()})
-
-
-def _view(panel: Panel, length: int, width: int, last: bool) -> alt.LayerSpec:
-    """A panel on the axis of steps, which is written out beneath the last.
-
-    No `alt.layer(...)`, which `alt.vconcat` would copy a dozen times, with all that is in it.
-    """
-    ticks: dict[str, Any] = {"values": [0]} if length == 1 else {"tickMinStep": 1, "format": "d"}
-    x = alt.X("step:Q").scale(domain=[-0.5, length - 0.5], nice=False, padding=0)
-    x = x.axis(title="step", **ticks) if last else x.axis(None)
-    with debug_mode(False):  # it is held against the schema as a part of the whole
-        return alt.LayerSpec(
-            layer=panel.layers,
-            encoding={"x": x},
-            name=panel.name or alt.Undefined,
-            title=panel.title or alt.Undefined,
-            width=width,
-            height=panel.height,
-        )
 
 
 def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "cells", range: str = "heatmap") -> Panel:

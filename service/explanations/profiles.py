@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.explanations.chart import PADDING, WIDTHS, Chart, title
-from service.explanations.panels import SIDE, WIDTH, Panel, Sizes, bars_panel, group, stacked, weights_of
+from service.explanations.panels import SIDE, Sizes, bars_panel, group, weights_of
+from service.explanations.stacking import WIDTH, Panel, stacked
 from service.explanations.words import enumerate_steps
 
 LEGEND = "line: median; dashes: mean; dark band: the middle half; light band: the middle 90%"
