@@ -24,9 +24,10 @@ export const drawChart = latest(async (bench) => {
 async function show(bench, definition, sequence) {
   const { chart } = bench;
   const { datasets = {}, usermeta } = definition;
+  const first = sequence === bench.given && { values: copies(datasets.values), weights: copies(datasets.weights) };
   if (bench.first.axes && bench.moved.length && chart.fits(definition)) delete datasets.values; // those of the chart are newer
   await chart.show(definition, choices(bench), axes(bench, usermeta.panels ?? [], { values: chart.rows("values"), ...datasets }));
-  if (sequence === bench.given) bench.first = { axes: chart.axes(), values: copies(datasets.values), weights: copies(datasets.weights) };
+  if (first) bench.first = { ...first, axes: chart.axes() };
   if (bench.moved.length) drawChoices(bench);
 }
 

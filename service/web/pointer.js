@@ -12,8 +12,8 @@ export class Pointer {
     on("pointerdown", (event) => chart.panels.length && this.press(event));
     on("pointermove", (event) => chart.panels.length && this.move(event));
     on("pointerup", () => this.release());
-    on("pointercancel", () => this.release());
-    on("touchstart", (event) => this.held && event.preventDefault()); // or the page scrolls
+    on("pointercancel", () => this.cancel());
+    on("touchstart", (event) => this.held?.panel && event.preventDefault()); // or the page scrolls
   }
 
   press(event) {
@@ -72,6 +72,12 @@ export class Pointer {
     this.held = null;
     if (held?.swept) bench.mask(...held.swept);
     else if (held?.panel) bench.pick(held.step);
+  }
+
+  /** The page is scrolled instead. */
+  cancel() {
+    this.held = null;
+    this.bench.sweep(null);
   }
 }
 

@@ -312,9 +312,12 @@ def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
 
 
 def test_without_what_draws_charts_there_are_the_numbers_and_it_is_said(visit):
-    with visit("/web/icon.svg") as page:
+    nowhere = "/attention/00000000-0000-7000-8000-000000000000"  # a page without a chart
+    with visit(nowhere) as page:
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.faults.clear()
         page.route("**/web/vega.js*", lambda route: route.abort())
-        page.goto(page.url.replace("/web/icon.svg", "/?model=planted-before"))
+        page.goto(page.url.replace(nowhere, "/?model=planted-before"))
         expect(page.get_by_role("alert")).to_contain_text("which draws the charts, received nothing that runs")
         expect(headline(page)).to_have_text("0")
         expect(page.locator("#top")).to_contain_text("step 10 72")

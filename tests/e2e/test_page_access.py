@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, rows, visiting
+from tests.e2e.browsing import WAIT, chromium, drawn, place, rows, visiting
 from tests.scraping import wait_until
 from tests.service.graphs import write_model
 from tests.serving import serving
@@ -50,6 +50,35 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(browser, server,
             found = Axe().run(page).response["violations"]
             assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
             assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+
+
+def test_a_finger_drags_a_point_sweeps_over_bars_and_scrolls_the_page(browser, server):
+    url = f"{server}/?model=planted-before"
+    with visiting(browser, url, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+        drawn(page, "weights", "rows => rows.length > 0")
+        page.locator("#picture").evaluate("picture => picture.scrollIntoView()")
+        touch = page.context.new_cdp_session(page)
+
+        def swipe(x, y, right, down):
+            for kind, points in [
+                ("touchStart", [{"x": x, "y": y}]),
+                *(("touchMove", [{"x": x + right * i / 8, "y": y + down * i / 8}]) for i in range(1, 9)),
+                ("touchEnd", []),
+            ]:
+                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        (value,) = (row["value"] for row in rows(page, "values") if (row["step"], row["feature"]) == (8, "x0"))
+        top = page.evaluate("scrollY")
+        swipe(*place(page, "values", 8, value), 0, 60)
+        expect(page.locator("#sure")).to_contain_text("was 0 with")
+        assert float(page.get_by_label("Value").input_value()) < value - 1
+        (x, y), (end, _) = place(page, "weights", 5), place(page, "weights", 9)
+        swipe(x, y, end - x, 0)
+        drawn(page, "masked", "rows => rows.length === 1 && rows[0].step === 4.5 && rows[0].end === 9.5")
+        assert page.evaluate("scrollY") == top
+        swipe(x, y, 0, -80)
+        page.wait_for_function("top => scrollY > top", arg=top)
+        assert rows(page, "masked") == [{"step": 4.5, "end": 9.5}]
 
 
 def test_the_page_and_its_files_may_load_nothing_but_themselves(server):
