@@ -36,8 +36,15 @@ let settling;
 /** Draws what became of a change: at once what follows from the answer, and all of it when no other change comes. */
 export function drawChanged(bench) {
   drawChoices(bench);
+  settle(bench);
+}
+
+function settle(bench) {
   clearTimeout(settling);
-  settling = setTimeout(() => bench.edited && drawChart(bench), bench.text ? 0 : SETTLED_AFTER);
+  settling = setTimeout(() => {
+    if (bench.pointer.held) settle(bench);
+    else if (bench.edited) drawChart(bench);
+  }, bench.text ? 0 : SETTLED_AFTER);
 }
 
 /** Draws what is chosen, masked, moved, and weighs differently now, in the chart as it is. */
