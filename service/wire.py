@@ -29,7 +29,7 @@ def write_answer(explanation: Explanation, request: PredictRequest, id: str | No
     if explanation.labels is not None:
         answer["labels"] = explanation.labels
     attention = explanation.attention
-    if attention is not None and attention.widths is None and request.attention == "per_step":
+    if attention is not None and attention.values.ndim > 1 and request.attention == "per_step":
         attention = Ragged(steps(attention.values), attention.lengths, time=attention.time)
     answer["attention"] = None if attention is None else attention.nested()
     if request.top_k is not None and attention is not None:
