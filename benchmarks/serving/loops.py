@@ -91,7 +91,7 @@ class ClosedLoop(Load):
         await self._finish(max(0.0, min(self.answers.end - clock(), LONGEST_S)) + HANG_S)
 
     def _poll(self) -> None:
-        """Keeps the event loop from sleeping. Else the core under the load sleeps while it waits for the one answer, and
+        """Keeps the event loop from sleeping. Else the core of the load sleeps while it waits for the one answer, and
         takes 0.1 ms to wake up, which would be measured with each.
         """
         if not self._over.done():
