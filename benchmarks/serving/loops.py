@@ -84,18 +84,9 @@ class ClosedLoop(Load):
     async def run(self, clients: int) -> None:
         """Runs it."""
         connections = [await self._connect() for _ in range(clients)]
-        if clients == 1:
-            self._poll()
         for connection in connections:
             self._next(connection, clock())
         await self._finish(max(0.0, min(self.answers.end - clock(), LONGEST_S)) + HANG_S)
-
-    def _poll(self) -> None:
-        """Keeps the event loop from sleeping. Else the core of the load sleeps while it waits for the one answer, and
-        takes 0.1 ms to wake up, which would be measured with each.
-        """
-        if not self._over.done():
-            asyncio.get_running_loop().call_soon(self._poll)
 
     def _next(self, connection: Connection, now: float) -> None:
         request = next(self._requests, None) if now <= self.answers.end else None
