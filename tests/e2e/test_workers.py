@@ -46,7 +46,15 @@ def pids(running):
     """The processes of the workers."""
     parent = running.process.pid
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return {int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {int(pid) for pid in children if b"spawn_main" in command(pid)}
+
+
+def command(pid):
+    """The command of a process; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def are_gone(pids):
