@@ -119,13 +119,14 @@ def test_one_that_is_killed_under_load_is_replaced_and_no_request_hangs(running)
     threads = [threading.Thread(target=ask) for _ in range(16)]
     for thread in threads:
         thread.start()
-    first = pids(running)
-    wait_until(lambda: len(ended) > 100)
-    victim = min(first)
-    os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: len(pids(running) - {victim}) == 2)
-    wait_until(lambda: workers_counted(running) == ["1", "2"])
-    stop.set()
+    try:
+        victim = min(pids(running))
+        wait_until(lambda: len(ended) > 100)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(pids(running) - {victim}) == 2)
+        wait_until(lambda: workers_counted(running) == ["1", "2"])
+    finally:
+        stop.set()
     for thread in threads:
         thread.join(20)
     assert "broken" in ended  # the victim's connections
