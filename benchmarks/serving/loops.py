@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
+import socket
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.serving.measured import BenchmarkError
 
 FULL = 429
 HANG_S = 60  # seconds after which a request without an answer hangs
+READ = 1 << 18  # bytes that one client reads at once
 IDLE_S = 2  # seconds after which a connection is not used again: servers close them (uvicorn after 5)
 LONGEST_S = 3600  # of a load without an end of its own
 
@@ -153,6 +155,8 @@ def closed_loop(
     Raises:
         BenchmarkError: an answer was not 200, not the expected one, or did not come.
     """
+    if clients == 1:
+        return _checked(lambda: polling(url, requests, seconds, warm_up, keep))
 
     async def run() -> Answers:
         begin = clock() + warm_up
@@ -160,7 +164,49 @@ def closed_loop(
             await load.run(clients)
             return load.answers
 
-    return _run(run())
+    return _checked(lambda: uvloop.run(run()))
+
+
+def polling(url: str, requests: Iterable[Request], seconds: float, warm_up: float, keep: bool) -> Answers:
+    """One client, which never sleeps while it waits: a core takes up to 0.1 ms to wake up, and an event loop as much as
+    a small model; both would be measured as the server's.
+    """
+    begin = clock() + warm_up
+    answers = Answers(begin, begin + seconds, keep=keep)
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port or 80)) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(answers.add, _raise)
+        connection.connection_made(_Writer(client.sendall))
+        for request in requests:
+            connection.ask(request, clock())
+            while connection.busy:
+                try:
+                    data = client.recv(READ, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    if clock() - connection.due > HANG_S:
+                        raise BenchmarkError(f"expected an answer within {HANG_S} s, it is missing") from None
+                    continue
+                if data:
+                    connection.data_received(data)
+                else:
+                    connection.connection_lost(None)
+            if connection.status != OK:
+                raise BenchmarkError(f"expected status 200, received {connection.status}: {connection.body!r}")
+            if clock() > answers.end:
+                break
+    return answers
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """What a `Connection` needs of a transport."""
+
+    write: Callable[[bytes], None]
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def open_loop(url: str, requests: Iterable[Request], rate: float, seconds: float, warm_up: float) -> Answers:
@@ -176,12 +222,12 @@ def open_loop(url: str, requests: Iterable[Request], rate: float, seconds: float
             await load.run(rate)
             return load.answers
 
-    return _run(run())
+    return _checked(lambda: uvloop.run(run()))
 
 
-def _run(load: Coroutine[Any, Any, Answers]) -> Answers:
+def _checked(load: Callable[[], Answers]) -> Answers:
     with _no_collection():
-        answers = uvloop.run(load)
+        answers = load()
     answers.check()
     return answers
 

@@ -21,11 +21,6 @@ ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 START_S = 120  # seconds a server gets to start in
 STOP_S = 15  # and to stop in
-IDLE = """import os, sys
-os.sched_setaffinity(0, {int(sys.argv[1])})
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-while True: pass
-"""
 LOG = 4000  # bytes of its log that are shown where something fails
 
 
@@ -71,22 +66,6 @@ class Server:
 def pin(*cores: int) -> None:
     """Keeps this process, and those it starts without cores of their own, on these cores."""
     os.sched_setaffinity(0, cores)
-
-
-@contextmanager
-def awake(cores: set[int]) -> Iterator[None]:
-    """Keeps cores from sleeping, by processes that run only while nothing else wants to.
-
-    One client and one server wait for each other, and a core that sleeps takes up to 0.1 ms to wake up; on a virtual
-    machine that is for its host to decide, and changes from one second to the next.
-    """
-    processes = [subprocess.Popen([sys.executable, "-c", IDLE, str(core)]) for core in cores]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 @contextmanager

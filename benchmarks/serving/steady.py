@@ -22,7 +22,7 @@ from benchmarks.serving.measured import Measured
 from benchmarks.serving.plan import Plan
 from benchmarks.serving.questions import Form, Sequences, feeds, requests
 from benchmarks.serving.report import Finding, Found, Outcome
-from benchmarks.serving.servers import ROOT, Server, awake, environment, graph, ours, pin, plain
+from benchmarks.serving.servers import ROOT, Server, environment, graph, ours, pin, plain
 
 Figure = Literal["sequences", "p50", "p99"]
 Turn = Callable[[], Measured]
@@ -100,8 +100,6 @@ def steady(case: Case, plan: Plan) -> Outcome:
         for server in servers:
             path = case.path.format(model=case.model)
             turns[server.name] = _turn(f"{server.url}{path}", case, questions, plan, server)
-        if case.clients == 1:
-            stack.enter_context(awake({plan.server, plan.load}))
         for name, url in plan.peers.items():
             turns[name] = _turn(url.format(model=case.model), case, questions, plan)
         found = take_turns(turns, plan.repeats)
