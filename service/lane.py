@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -24,8 +24,24 @@ from service.telemetry.collect import Telemetry
 from service.telemetry.requests import NOBODY, current, identify, log_access
 
 logger = logging.getLogger(__name__)
+OWN = (b"x-request-id", b"traceparent")  # headers that are a request's own
 PATH, ARRAYS = b"/predict", (b"/predict?", b"/v2/models/")
 JSON = b"application/json"
+END = b"\r\n\r\n"  # of a head
+KNOWN, LONGEST_HEAD = 1024, 512  # heads that are kept, and bytes of one
+_known: dict[bytes, "Head"] = {}
+
+
+class Head(NamedTuple):
+    """The head of a request, line and headers, that the parser has read: a client sends the same again and again.
+
+    Attributes:
+        length: of the body.
+        keep_alive: whether the connection stays.
+    """
+
+    length: int
+    keep_alive: bool
 
 
 class Outbox:
@@ -74,15 +90,43 @@ class Lane(HttpToolsProtocol):
         self.settings: Settings = service.state.settings
         self.largest = min(self.settings.max_body, fast.LARGE)
         self.plain = errands.Plain(self.predictor)
+        self.reading = False  # a request has begun and not ended
+        self.head: Head | None = None  # of the request that was begun last, where it is one to know again
+        self.missing = 0  # bytes of the body of one whose head was known
+        self.idle_since = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Reads on. A request whose head is known needs no parser, which takes longer than a small model."""
+        if self.missing:
+            self._read_body(data)
+            return
+        if self.reading or self._is_busy():
+            super().data_received(data)
+            return
+        end = data.find(END) + len(END)
+        head = _known.get(data[:end])
+        if head is not None:
+            self.url, self.headers, self.missing = PATH, [], head.length
+            self.cycle = Passage(self, self.plain, head.keep_alive)  # type: ignore[assignment]
+            self._read_body(data[end:])
+            return
+        self.head = None
+        super().data_received(data)
+        if self.head is not None and len(data) - end <= self.head.length and end <= LONGEST_HEAD:
+            if len(_known) == KNOWN:
+                _known.clear()
+            _known[data[:end]] = self.head
 
     def on_message_begin(self) -> None:
         """Makes ready for a request; uvicorn's scope for ASGI is made only where it is needed."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.reading = True
 
     def on_headers_complete(self) -> None:
         """Takes the lane if the request is a prediction of those that may."""
         if (self.url == PATH or self.url.startswith(ARRAYS)) and (errand := self._errand()) is not None:
-            self.cycle = Passage(self, errand)  # type: ignore[assignment]
+            keep_alive = self.parser.should_keep_alive()
+            self.cycle = Passage(self, errand, keep_alive)  # type: ignore[assignment]
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
@@ -93,12 +137,13 @@ class Lane(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Adds to the body; its length is bounded by its header."""
         if isinstance(self.cycle, Passage):
-            self.cycle.body += body
+            self.cycle.pieces.append(body)
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Predicts."""
+        self.reading = False
         if isinstance(self.cycle, Passage):
             self.cycle.start()
         else:
@@ -110,13 +155,48 @@ class Lane(HttpToolsProtocol):
             self.cycle.cancel()
         super().connection_lost(exc)
 
+    def on_response_complete(self) -> None:
+        """Goes on as uvicorn does, but without a timer for each request: one looks now and then."""
+        if self.pipeline or self.timeout_keep_alive_task is None:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+        self.idle_since = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes the connection, if nothing was asked for so long."""
+        self.timeout_keep_alive_task = None
+        left = self.idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._is_busy() or left > 0:
+            after = max(left, 0.0) or self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_later(after, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _read_body(self, data: bytes) -> None:
+        """Reads on in the body of a request whose head was known."""
+        passage: Any = self.cycle
+        piece, rest = (data, b"") if len(data) <= self.missing else (data[: self.missing], data[self.missing :])
+        passage.pieces.append(piece)
+        self.missing -= len(piece)
+        if not self.missing:
+            passage.start()
+        if rest:
+            self.data_received(rest)
+
+    def _is_busy(self) -> bool:
+        """Whether a request is not answered yet, or its answer is not read."""
+        busy = self.cycle is not None and not self.cycle.response_complete
+        return busy or bool(self.pipeline) or self.flow.write_paused
+
     def _errand(self) -> Errand | None:
-        parser, busy = self.parser, self.cycle is not None and not self.cycle.response_complete
-        if busy or self.pipeline or self.flow.write_paused or self.expect_100_continue:
+        parser = self.parser
+        if self._is_busy() or self.expect_100_continue:
             return None
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
             return None
-        length, media_type, accept, json_length = -1, JSON, b"", None
+        length, media_type, accept, json_length, own = -1, JSON, b"", None, False
         for name, value in self.headers:
             if name == b"content-length":
                 length = int(value)  # the parser has checked it
@@ -126,12 +206,15 @@ class Lane(HttpToolsProtocol):
                 accept = value
             elif name == b"inference-header-content-length":
                 json_length = value
+            elif name in OWN:
+                own = True
             elif name in (b"content-encoding", b"transfer-encoding"):
                 return None
         if not 0 <= length <= self.largest:
             return None
-        if self.url == PATH and media_type == JSON:
-            return None if b"application/x-np" in accept else self.plain
+        if self.url == PATH and media_type == JSON and b"application/x-np" not in accept:
+            self.head = None if own else Head(length, parser.should_keep_alive())
+            return self.plain
         return errands.find(self.predictor, self.settings, self.url, media_type, accept, json_length)
 
 
@@ -148,34 +231,34 @@ class Passage:
         "_prediction",
         "_url",
         "_waiting",
-        "body",
         "disconnected",
         "keep_alive",
+        "pieces",
         "response_complete",
     )
     message_event = asyncio.Event()  # nobody waits for it
 
-    def __init__(self, lane: Lane, errand: Errand) -> None:
-        self._lane, self._errand = lane, errand
+    def __init__(self, lane: Lane, errand: Errand, keep_alive: bool) -> None:
+        self._lane, self._errand, self.keep_alive = lane, errand, keep_alive
         self._begun = time.perf_counter()
         self._ids = identify(lane.headers)
         self._prediction: Prediction | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._url = lane.url
-        self.body = b""
+        self.pieces: list[bytes] = []  # of the body
         self.disconnected = self.response_complete = False
-        self.keep_alive = lane.parser.should_keep_alive()
 
     def start(self) -> None:
         """Reads the request and has it run."""
         predictor = self._lane.predictor
         current.set(self._ids)
+        body = b"".join(self.pieces)
         try:
             predictor.check()
-            self._prediction = self._errand.read(self.body)
+            self._prediction = self._errand.read(body)
             predictor.submit(self._prediction, self.answer)
         except NotLoaded:
-            self._waiting = asyncio.create_task(self._predict())
+            self._waiting = asyncio.create_task(self._predict(body))
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
             self.answer(as_http(error))
         current.set(NOBODY)  # all requests of a connection have one context
@@ -227,10 +310,10 @@ class Passage:
             log_access("POST", self._url.partition(b"?")[0].decode("ascii", "backslashreplace"), status, seconds)
             current.set(NOBODY)
 
-    async def _predict(self) -> None:
+    async def _predict(self, body: bytes) -> None:
         """Predicts with a model that has to be loaded first."""
         try:
-            self.answer(await self._lane.predictor.answer(partial(self._errand.read, self.body)))
+            self.answer(await self._lane.predictor.answer(partial(self._errand.read, body)))
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer)
             self.answer(as_http(error))
 

@@ -77,6 +77,42 @@ def test_a_request_in_small_pieces(wire, body, expected):
     assert wire.answer()[2] == expected
 
 
+def test_a_head_that_is_known_is_read_alike_however_it_comes(wire, body, expected):
+    head = f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode()
+    broken = b"x" * len(body)
+    wire.send(head + body)
+    assert wire.answer()[2] == expected
+    wire.send(head + broken)
+    assert wire.answer()[0] == 400
+    for cut in (len(head) - 1, len(head), len(head) + 1, len(head) + len(body) - 1):
+        whole = head + body
+        wire.send(whole[:cut])
+        time.sleep(0.01)  # so that it comes in two pieces, most likely
+        wire.send(whole[cut:])
+        assert wire.answer()[2] == expected
+    wire.send(head + body + head + broken + head + body)
+    assert [wire.answer()[0] for _ in range(3)] == [200, 400, 200]
+    wire.send(head + body[:-1], body[-1:] + b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [wire.answer()[0] for _ in range(2)] == [200, 200]
+    wire.send(b"nonsense\r\n\r\n")
+    assert wire.file.readline().startswith(b"HTTP/1.1 400")
+
+
+def test_ids_of_the_clients_own_are_never_those_of_another_request(wire, body):
+    for id in ("one", "two", "one"):
+        wire.send(f"{HEAD}X-Request-Id: {id}\r\nContent-Length: {len(body)}\r\n\r\n", body)
+        assert wire.answer()[1]["x-request-id"] == id
+
+
+def test_a_connection_that_is_not_used_any_more_is_closed(wire, body, expected):
+    for _ in range(3):
+        wire.send(f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert wire.answer()[2] == expected
+    asked = time.monotonic()
+    assert wire.closed()
+    assert time.monotonic() - asked > 4  # uvicorn's 5 s, from the last answer on
+
+
 def test_pipelined_requests_are_answered_in_order(wire, body, expected):
     broken = b'{"sequences": []}'
     get = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
