@@ -29,6 +29,9 @@ class Errand(Protocol):
 
     route: str
 
+    def again(self) -> "Errand":
+        """The same for another request with the same head."""
+
     def read(self, body: bytes) -> Prediction:
         """See `Predictor.read`."""
 
@@ -46,6 +49,10 @@ class Plain:
 
     def __init__(self, predictor: Predictor) -> None:
         self.read = predictor.read
+
+    def again(self) -> Errand:
+        """See `Errand`."""
+        return self
 
     def head(self) -> bytes:
         """See `Errand`."""
@@ -76,14 +83,19 @@ class Tensors:
 
     def __init__(self, predictor: Predictor, settings: Settings, name: str, version: int | None, length: bytes) -> None:
         self._predictor, self._settings, self._name, self._version = predictor, settings, name, version
-        self._length = length.decode("latin-1") if length else None
+        self._length = length
         self._answer = Answer()
         self.route = ROUTE if version is None else VERSION_ROUTE
+
+    def again(self) -> Errand:
+        """See `Errand`: what is wanted of the answer is each request's own."""
+        return Tensors(self._predictor, self._settings, self._name, self._version, self._length)
 
     def read(self, body: bytes) -> Prediction:
         """See `Errand`."""
         known = (self._predictor, self._settings, self._name, self._version)
-        return read_tensors(*known, body, self._length, self._answer)
+        length = self._length.decode("latin-1") if self._length else None
+        return read_tensors(*known, body, length, self._answer)
 
     def head(self) -> bytes:
         """See `Errand`."""

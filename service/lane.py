@@ -24,33 +24,62 @@ from service.telemetry.collect import Telemetry
 from service.telemetry.requests import NOBODY, current, identify, log_access
 
 logger = logging.getLogger(__name__)
+ENCODINGS = (b"content-encoding", b"transfer-encoding")
 OWN = (b"x-request-id", b"traceparent")  # headers that are a request's own
 PATH, ARRAYS = b"/predict", (b"/predict?", b"/v2/models/")
 JSON = b"application/json"
+AWAKE_S = 0.0001
 END = b"\r\n\r\n"  # of a head
 KNOWN, LONGEST_HEAD = 1024, 512  # heads that are kept, and bytes of one
-_known: dict[bytes, "Head"] = {}
 
 
 class Head(NamedTuple):
     """The head of a request, line and headers, that the parser has read: a client sends the same again and again.
 
     Attributes:
+        url: of the first line.
         length: of the body.
         keep_alive: whether the connection stays.
+        errand: for which it was found; see `Errand.again`.
+    """
+
+    url: bytes
+    length: int
+    keep_alive: bool
+    errand: Errand
+
+
+class Headers(NamedTuple):
+    """What of the headers of a request decides whether it takes the lane, and what for.
+
+    Attributes:
+        json_length: the header Inference-Header-Content-Length.
+        encoded: whether the body is compressed or chunked.
+        own: whether some header is this request's own.
     """
 
     length: int
-    keep_alive: bool
+    type: bytes
+    accept: bytes
+    json_length: bytes | None
+    encoded: bool
+    own: bool
 
 
 class Outbox:
     """Answers written together, once those of a batch are all made.
 
     Each write wakes up its reader. Between the making of two answers that costs as much as all the rest.
+
+    A client may ask again at once. To go to sleep before it does and to be woken up takes a core longer than a small
+    model, so if the last request came within `AWAKE_S` of the last answer, the next is waited for so long, awake.
+
+    Attributes:
+        asked: when the last request came, by `time.perf_counter`.
     """
 
     def __init__(self) -> None:
+        self.asked = self._answered = 0.0
         self._waiting: list[tuple[Passage, bytes, int]] = []
         self._default: list[tuple[bytes, bytes]] = []
         self._rendered = b""
@@ -69,8 +98,17 @@ class Outbox:
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
+        prompt = 0 < self.asked - self._answered < AWAKE_S
         for passage, answer, status in waiting:
             passage.write(answer, status)
+        self._answered = time.perf_counter()
+        if prompt:
+            self._wait()
+
+    def _wait(self) -> None:
+        """Keeps the event loop from sleeping."""
+        if self.asked < self._answered and time.perf_counter() - self._answered < AWAKE_S:
+            asyncio.get_running_loop().call_soon(self._wait)
 
 
 class Lane(HttpToolsProtocol):
@@ -78,12 +116,12 @@ class Lane(HttpToolsProtocol):
 
     Args:
         service: the app; its `state` has the predictor, the telemetry and the settings.
-        outbox: of all connections.
+        outbox, known: of all connections; the answers to be written, and the heads that have been read before.
     """
 
-    def __init__(self, *args: Any, service: FastAPI, outbox: Outbox, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, service: FastAPI, outbox: Outbox, known: dict[bytes, Head], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.outbox = outbox
+        self.outbox, self.known = outbox, known
         self.predictor: Predictor = service.state.predictor
         self.telemetry: Telemetry = service.state.telemetry
         self.log_requests: bool = service.state.settings.access_log
@@ -104,18 +142,18 @@ class Lane(HttpToolsProtocol):
             super().data_received(data)
             return
         end = data.find(END) + len(END)
-        head = _known.get(data[:end])
+        head = self.known.get(data[:end])
         if head is not None:
-            self.url, self.headers, self.missing = PATH, [], head.length
-            self.cycle = Passage(self, self.plain, head.keep_alive)  # type: ignore[assignment]
+            self.url, self.headers, self.missing = head.url, [], head.length
+            self.cycle = Passage(self, head.errand.again(), head.keep_alive)  # type: ignore[assignment]
             self._read_body(data[end:])
             return
         self.head = None
         super().data_received(data)
         if self.head is not None and len(data) - end <= self.head.length and end <= LONGEST_HEAD:
-            if len(_known) == KNOWN:
-                _known.clear()
-            _known[data[:end]] = self.head
+            if len(self.known) == KNOWN:
+                self.known.clear()
+            self.known[data[:end]] = self.head
 
     def on_message_begin(self) -> None:
         """Makes ready for a request; uvicorn's scope for ASGI is made only where it is needed."""
@@ -125,8 +163,7 @@ class Lane(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Takes the lane if the request is a prediction of those that may."""
         if (self.url == PATH or self.url.startswith(ARRAYS)) and (errand := self._errand()) is not None:
-            keep_alive = self.parser.should_keep_alive()
-            self.cycle = Passage(self, errand, keep_alive)  # type: ignore[assignment]
+            self.cycle = Passage(self, errand, self.parser.should_keep_alive())  # type: ignore[assignment]
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
@@ -196,7 +233,20 @@ class Lane(HttpToolsProtocol):
             return None
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or parser.should_upgrade():
             return None
-        length, media_type, accept, json_length, own = -1, JSON, b"", None, False
+        headers = self._read_headers()
+        if not 0 <= headers.length <= self.largest or headers.encoded:
+            return None
+        if self.url == PATH and headers.type == JSON and b"application/x-np" not in headers.accept:
+            errand: Errand | None = self.plain
+        else:
+            known = (self.predictor, self.settings, self.url)
+            errand = errands.find(*known, headers.type, headers.accept, headers.json_length)
+        if errand is not None and not headers.own:
+            self.head = Head(self.url, headers.length, parser.should_keep_alive(), errand)
+        return errand
+
+    def _read_headers(self) -> Headers:
+        length, media_type, accept, json_length, encoded, own = -1, JSON, b"", None, False, False
         for name, value in self.headers:
             if name == b"content-length":
                 length = int(value)  # the parser has checked it
@@ -206,16 +256,11 @@ class Lane(HttpToolsProtocol):
                 accept = value
             elif name == b"inference-header-content-length":
                 json_length = value
+            elif name in ENCODINGS:
+                encoded = True
             elif name in OWN:
                 own = True
-            elif name in (b"content-encoding", b"transfer-encoding"):
-                return None
-        if not 0 <= length <= self.largest:
-            return None
-        if self.url == PATH and media_type == JSON and b"application/x-np" not in accept:
-            self.head = None if own else Head(length, parser.should_keep_alive())
-            return self.plain
-        return errands.find(self.predictor, self.settings, self.url, media_type, accept, json_length)
+        return Headers(length, media_type, accept, json_length, encoded, own)
 
 
 class Passage:
@@ -240,7 +285,7 @@ class Passage:
 
     def __init__(self, lane: Lane, errand: Errand, keep_alive: bool) -> None:
         self._lane, self._errand, self.keep_alive = lane, errand, keep_alive
-        self._begun = time.perf_counter()
+        self._begun = lane.outbox.asked = time.perf_counter()
         self._ids = identify(lane.headers)
         self._prediction: Prediction | None = None
         self._waiting: asyncio.Task[None] | None = None

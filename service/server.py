@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings, started: Callable[[str], None]) -> None:
         deadline = settings.stop_deadline
-        lane = cast("type[asyncio.Protocol]", partial(Lane, service=app, outbox=Outbox()))
+        lane = cast("type[asyncio.Protocol]", partial(Lane, service=app, outbox=Outbox(), known={}))
         super().__init__(
             uvicorn.Config(app, http=lane, log_config=None, access_log=False, timeout_graceful_shutdown=deadline)
         )

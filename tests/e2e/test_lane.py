@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -111,6 +113,23 @@ def test_a_connection_that_is_not_used_any_more_is_closed(wire, body, expected):
     asked = time.monotonic()
     assert wire.closed()
     assert time.monotonic() - asked > 4  # uvicorn's 5 s, from the last answer on
+
+
+def test_a_server_that_is_not_asked_any_more_sleeps(body):
+    with serving(store="none") as running:
+        wire = Wire(running.url)
+        with wire.socket:
+            for _ in range(50):  # at once after each answer: it waits awake for the next
+                wire.send(f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                assert wire.answer()[0] == 200
+            before = cpu_seconds(running)
+            time.sleep(1)
+            assert cpu_seconds(running) - before < 0.3
+
+
+def cpu_seconds(running):
+    stat = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_pipelined_requests_are_answered_in_order(wire, body, expected):
