@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 256_000  # bytes that are written on the event loop: that takes less than going to a thread and back
 FOLD_S = 0.1  # after which what is in the journal goes into the database
 JOURNAL = 4_000_000  # bytes, after which a new one is begun
-UNTIDY = 1024  # explanations from one time that what is too much is deleted to the next
+UNTIDY = 4096  # explanations from one time that what is too much is deleted to the next
 AT_A_TIME = 32  # bundles that are read as one row
 FIND = """SELECT sequence, record, (SELECT max(sequence) FROM bundles) FROM bundles WHERE sequence =
     (SELECT sequence FROM catalogue WHERE last BETWEEN :id AND :end AND instr(head, :id))"""
@@ -194,8 +194,9 @@ class SQLiteStore:
         self._untidy = 0
         with self._writer.transaction() as db:
             gone = db.execute(
-                "SELECT sequence, last FROM bundles WHERE sequence <= (SELECT max(sequence) FROM bundles) - ?"
-                " UNION SELECT sequence, last FROM (SELECT * FROM bundles ORDER BY sequence LIMIT ?) WHERE created < ?",
+                "SELECT sequence, last FROM bundles WHERE sequence <= (SELECT max(sequence) FROM bundles) - ? UNION"
+                " SELECT sequence, last FROM (SELECT sequence, last, created FROM bundles ORDER BY sequence LIMIT ?)"
+                " WHERE created < ?",
                 (self._max_count, UNTIDY, self._oldest()),
             ).fetchall()
             db.executemany("DELETE FROM bundles WHERE sequence = ?", ((sequence,) for sequence, _ in gone))
