@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
+from service import turns
+
 logger = logging.getLogger(__name__)
 
 # Runs estimated to be shorter happen on the event loop. A longer one leaves it free, where another core can read what
@@ -289,18 +291,19 @@ class Batcher(Generic[K, W, R]):
     def _ran(self, key: K, jobs: Sequence[Job[K, W, R]], outcomes: Sequence[R | Exception]) -> None:
         """Gives each job its part's outcome; one with more parts waits again, behind the others."""
         self._running = ()
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            job.next += 1
-            if isinstance(outcome, Exception):
-                self._forget(job)
-                job.finish(outcome)
-                continue
-            job.results.append(outcome)
-            if job.next == len(job.parts):
-                self._forget(job)
-                job.finish(job.results)
-            elif not job.finished:
-                self._waiting[job.background].setdefault(key, Queue(self._clock)).jobs.append(job)
+        with turns.run():
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                job.next += 1
+                if isinstance(outcome, Exception):
+                    self._forget(job)
+                    job.finish(outcome)
+                    continue
+                job.results.append(outcome)
+                if job.next == len(job.parts):
+                    self._forget(job)
+                    job.finish(job.results)
+                elif not job.finished:
+                    self._waiting[job.background].setdefault(key, Queue(self._clock)).jobs.append(job)
         if self._waiting[0] or self._waiting[1]:
             self._wake()
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service import errands, fast
+from service import errands, fast, turns
 from service.errands import Errand
 from service.errors import HttpError
 from service.predictor import NotLoaded, Prediction, Predictor, as_http
@@ -91,9 +91,9 @@ class Outbox:
         return self._rendered
 
     def put(self, passage: "Passage", answer: bytes, status: int) -> None:
-        """Has the answer written at the end of this turn of the event loop."""
+        """Has the answer written once those made with it are made, too."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._write)
+            turns.soon(self._write)
         self._waiting.append((passage, answer, status))
 
     def _write(self) -> None:

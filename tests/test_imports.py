@@ -30,6 +30,7 @@ LAYERS = [
     ["service.loading", "service.folders", "service.memory"],
     ["service.padding", "service.schemas", "service.encodings"],
     ["service.batcher", "service.ragged", "service.cost", "service.sockets"],
+    ["service.turns"],
     ["service.runtime", "service.text", "service.manifest", "service.settings", "service.errors", "service.arrays"],
     ["service.telemetry"],
 ]

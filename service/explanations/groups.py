@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from service import turns
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Kept = Callable[[BaseException | None], None]
@@ -28,7 +30,7 @@ class Groups(Generic[T]):
         """Adds a row to the next group; `kept` is called later, with the error of the commit, or None."""
         if not self._busy:
             self._busy = True
-            asyncio.get_running_loop().call_soon(self._write)  # with all that is put in this turn of the loop
+            turns.soon(self._write)  # with all that is put at once
         self._rows.append(row)
         self._kept.append(kept)
 
