@@ -71,8 +71,8 @@ class Outbox:
 
     Each write wakes up its reader. Between the making of two answers that costs as much as all the rest.
 
-    A client may ask again at once. To go to sleep before it does and to be woken up takes a core longer than a small
-    model, so if the last request came within `AWAKE_S` of the last answer, the next is waited for so long, awake.
+    A client alone may ask again at once. To go to sleep before it does and to be woken up takes a core longer than a
+    small model, so if its last request came within `AWAKE_S` of an answer, the next is waited for so long, awake.
 
     Attributes:
         asked: when the last request came, by `time.perf_counter`.
@@ -102,7 +102,7 @@ class Outbox:
         for passage, answer, status in waiting:
             passage.write(answer, status)
         self._answered = time.perf_counter()
-        if prompt:
+        if prompt and len(waiting) == 1:
             self._wait()
 
     def _wait(self) -> None:

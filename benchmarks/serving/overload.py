@@ -14,6 +14,7 @@ from benchmarks.serving.servers import Server, ours
 
 MODEL, BATCH = "planted-before", 64
 UNLOADED = 0.1  # of the capacity: at that rate requests hardly meet
+FEW = 4  # clients: with more, some would be refused already
 LONG = 12  # turns: 60 s where a turn has 5
 SLOWER, FLAT_MB = 3, 10
 WAIT = "0.003"  # seconds of work that may wait, of a server whose clients would rather be refused than wait
@@ -23,7 +24,7 @@ def overload(plan: Plan) -> Outcome:
     """64 sequences a request: unloaded, at capacity, at twice the capacity."""
     with ours({plan.server}, "--max-wait", WAIT, *plan.options, model=MODEL) as server:
         asked = requests(f"{server.url}/predict", MODEL, normal(32, BATCH, 20, 2))
-        full = closed_loop(f"{server.url}/predict", itertools.cycle(asked), 8, plan.seconds, plan.seconds / 10)
+        full = closed_loop(f"{server.url}/predict", itertools.cycle(asked), FEW, plan.seconds, plan.seconds / 10)
         capacity = len(full.seconds[OK]) / plan.seconds
         cpu = server.cpu
         unloaded = _at(UNLOADED * capacity, server, asked, 2 * plan.seconds)
