@@ -173,8 +173,7 @@ def polling(url: str, requests: Iterable[Request], seconds: float, warm_up: floa
     """
     begin = clock() + warm_up
     answers = Answers(begin, begin + seconds, keep=keep)
-    parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port or 80)) as client:
+    with _connected(url) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(answers.add, _raise)
         connection.connection_made(_Writer(client.sendall))
@@ -192,10 +191,19 @@ def polling(url: str, requests: Iterable[Request], seconds: float, warm_up: floa
                 else:
                     connection.connection_lost(None)
             if connection.status != OK:
-                raise BenchmarkError(f"expected status 200, received {connection.status}: {connection.body!r}")
+                body = b"".join(connection.body)[:500]
+                raise BenchmarkError(f"expected status {OK}, received {connection.status}: {body!r}")
             if clock() > answers.end:
                 break
     return answers
+
+
+def _connected(url: str) -> socket.socket:
+    host, port = urlsplit(url).hostname, urlsplit(url).port or 80
+    try:
+        return socket.create_connection((host, port))
+    except OSError as error:
+        raise BenchmarkError(f"expected a connection to {host}:{port}, received {error}") from error
 
 
 @dataclass(frozen=True)
