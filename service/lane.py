@@ -28,7 +28,7 @@ ENCODINGS = (b"content-encoding", b"transfer-encoding")
 OWN = (b"x-request-id", b"traceparent")  # headers that are a request's own
 PATH, ARRAYS = b"/predict", (b"/predict?", b"/v2/models/")
 JSON = b"application/json"
-AWAKE_S = 0.0001
+AWAKE_S = 0.0001  # see Outbox
 END = b"\r\n\r\n"  # of a head
 KNOWN, LONGEST_HEAD = 1024, 512  # heads that are kept, and bytes of one
 
@@ -191,6 +191,7 @@ class Lane(HttpToolsProtocol):
         if isinstance(self.cycle, Passage):
             self.cycle.cancel()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn does not where the client has broken off
 
     def on_response_complete(self) -> None:
         """Goes on as uvicorn does, but without a timer for each request: one looks now and then."""

@@ -134,8 +134,7 @@ class SQLiteStore:
         """Writes a group to the journal: right here if it is small and all is well."""
         records = encode(explanations)
         if self._journal.size >= JOURNAL:
-            self._journal.close()
-            self._journal = Journal(self._path)
+            self._begin_another_journal()
         self._fold_later()
         if self.trouble is not None or sum(map(len, records)) > AT_ONCE:
             return self._write(records)
@@ -147,6 +146,15 @@ class SQLiteStore:
         if self.trouble is not None:
             await self._bring_in()
         await self._writer.do(self._append, records)
+
+    def _begin_another_journal(self) -> None:
+        try:
+            another = Journal(self._path)
+        except OSError as error:
+            self.trouble = f"the journal of the SQLite store failed: {error}"
+            raise StoreError(self.trouble) from error
+        self._journal.close()
+        self._journal = another
 
     def _append(self, records: list[bytes]) -> None:
         try:

@@ -1,6 +1,7 @@
 """What only a SQLite file can come across; see `test_stores.py` for the rest."""
 
 import asyncio
+import os
 import resource
 import signal
 import time
@@ -143,6 +144,29 @@ def test_a_long_journal_is_followed_by_another(tmp_path, monkeypatch):
             assert (await store.get(one.id)).id == one.id
         assert len(journals(tmp_path)) <= 3  # it, the one before, which is folded, and the one before that
         assert [entry.id for entry in await store.latest(Filter(), 500)] == ids[::-1]
+        await store.close()
+
+    asyncio.run(fill())
+
+
+def test_a_journal_that_cannot_be_begun_is_a_store_error_and_it_recovers(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "JOURNAL", 1)
+    store = SQLiteStore(tmp_path / "explanations.sqlite3", 500, 100)
+
+    async def fill():
+        one, other = explanation(created=time.time()), explanation(created=time.time())
+        await put(store, one)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))  # no file can be opened
+        try:
+            with pytest.raises(StoreError, match="the journal of the SQLite store failed"):
+                await put(store, other)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        await put(store, other)
+        assert [entry.id for entry in await store.latest(Filter(), 5)] == [other.id, one.id]
         await store.close()
 
     asyncio.run(fill())
