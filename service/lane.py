@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service import errands, fast, turns
+from service import errands, fast
 from service.errands import Errand
 from service.errors import HttpError
+from service.outbox import Outbox
 from service.predictor import NotLoaded, Prediction, Predictor, as_http
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
@@ -28,7 +29,6 @@ ENCODINGS = (b"content-encoding", b"transfer-encoding")
 OWN = (b"x-request-id", b"traceparent")  # headers that are a request's own
 PATH, ARRAYS = b"/predict", (b"/predict?", b"/v2/models/")
 JSON = b"application/json"
-AWAKE_S = 0.0001  # see Outbox
 END = b"\r\n\r\n"  # of a head
 KNOWN, LONGEST_HEAD = 1024, 512  # heads that are kept, and bytes of one
 
@@ -64,51 +64,6 @@ class Headers(NamedTuple):
     json_length: bytes | None
     encoded: bool
     own: bool
-
-
-class Outbox:
-    """Answers written together, once those of a batch are all made.
-
-    Each write wakes up its reader. Between the making of two answers that costs as much as all the rest.
-
-    A client alone may ask again at once. To go to sleep before it does and to be woken up takes a core longer than a
-    small model, so if its last request came within `AWAKE_S` of an answer, the next is waited for so long, awake.
-
-    Attributes:
-        asked: when the last request came, by `time.perf_counter`.
-    """
-
-    def __init__(self) -> None:
-        self.asked = self._answered = 0.0
-        self._waiting: list[tuple[Passage, bytes, int]] = []
-        self._default: list[tuple[bytes, bytes]] = []
-        self._rendered = b""
-
-    def headers(self, default: list[tuple[bytes, bytes]]) -> bytes:
-        """The default headers of uvicorn as bytes; it makes a new list every second, for the date."""
-        if default is not self._default:
-            self._default, self._rendered = default, b"".join([b"%s: %s\r\n" % header for header in default])
-        return self._rendered
-
-    def put(self, passage: "Passage", answer: bytes, status: int) -> None:
-        """Has the answer written once those made with it are made, too."""
-        if not self._waiting:
-            turns.soon(self._write)
-        self._waiting.append((passage, answer, status))
-
-    def _write(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        prompt = 0 < self.asked - self._answered < AWAKE_S
-        for passage, answer, status in waiting:
-            passage.write(answer, status)
-        self._answered = time.perf_counter()
-        if prompt and len(waiting) == 1:
-            self._wait()
-
-    def _wait(self) -> None:
-        """Keeps the event loop from sleeping."""
-        if self.asked < self._answered and time.perf_counter() - self._answered < AWAKE_S:
-            asyncio.get_running_loop().call_soon(self._wait)
 
 
 class Lane(HttpToolsProtocol):
@@ -336,7 +291,7 @@ class Passage:
             more,
             b"" if self.keep_alive else b"connection: close\r\n",
         )
-        lane.outbox.put(self, head + found, status)
+        lane.outbox.put(partial(self.write, head + found, status))
         current.set(NOBODY)
 
     def write(self, answer: bytes, status: int) -> None:

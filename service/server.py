@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from service import wire
 from service.app import create_app
 from service.docs import example_request
-from service.lane import Lane, Outbox
+from service.lane import Lane
+from service.outbox import Outbox
 from service.repository import Repository
 from service.settings import Settings
 from service.sockets import listen

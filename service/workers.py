@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -161,6 +162,7 @@ class Seat:
 @contextmanager
 def _ctrl_c_held() -> Iterator[None]:
     """A process started in here never sees Ctrl-C, which a terminal sends to all: its parent tells it to stop."""
+    resource_tracker.ensure_running()  # which lets signals in again when the first process starts it
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

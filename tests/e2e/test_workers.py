@@ -183,12 +183,20 @@ def test_without_its_parent_a_worker_ends(running):
 
 def test_ctrl_c_reaches_all_and_is_quiet(models, tmp_path):
     with (tmp_path / "log").open("w+") as log, serving("--workers", 2, models=models, log=log) as running:
-        everyone = [running.process.pid, *pids(running)]
-        for pid in everyone:  # as a terminal does
+        workers = pids(running)
+        assert all(is_blocked(signal.SIGINT, pid) for pid in workers)  # or a late one would break the stop off
+        for pid in [running.process.pid, *workers]:  # as a terminal does
             os.kill(pid, signal.SIGINT)
         assert running.process.wait(20) == 0
         log.seek(0)
         assert log.read() == ""
+
+
+def is_blocked(number, pid):
+    """Whether the process never sees that signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(status.partition("SigBlk:")[2].split()[0], 16)
+    return bool(mask >> (number - 1) & 1)
 
 
 def test_a_port_that_is_taken_is_refused_even_by_those_who_would_share_it(shared, models):
