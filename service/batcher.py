@@ -1,9 +1,10 @@
 """Jobs that wait while the runtime is busy run together next. Knows no HTTP and no ONNX.
 
 There is no timer: a job that finds nothing running runs in the same turn of the event loop, together with all that
-arrived in that turn. A short run happens right there, because a thread would cost more; a long one on a thread, while
-the loop reads what comes next. Jobs of one key (a model, say) run together; between keys, the one that has used least
-time is next; a long job is cut into parts, and others run between them.
+arrived in that turn. After a run of several jobs, whose callers ask again one by one, the next waits for as many turns
+as bring more, until they fill a run. A short run happens right there, because a thread would cost more; a long one on
+a thread, while the loop reads what comes next. Jobs of one key (a model, say) run together; between keys, the one that
+has used least time is next; a long job is cut into parts, and others run between them.
 
 Every job is finished once, whatever happens: with its result, with the error of its own run, with `DeadlineExceeded`,
 or with `Stopped`; and a cancelled one is dropped without a trace in its neighbours.
@@ -153,6 +154,8 @@ class Batcher(Generic[K, W, R]):
         self._waiting: tuple[dict[K, Queue[K, W, R]], ...] = ({}, {})  # interactive, background
         self._running: Sequence[Job[K, W, R]] = ()
         self._busy = self._scheduled = self._closed = False
+        self._arrived = self._seen = 0  # sequences since the last run, now and one turn ago
+        self._together = 1  # jobs of the last run
         self._clock = 0.0  # seconds used by the key that ran last: where a new key starts
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -181,6 +184,7 @@ class Batcher(Generic[K, W, R]):
         self.check(job.background)
         for part in job.parts:
             job.seconds += self._share(job.key, part.count, part.time)
+            self._arrived += part.count
         job.entered = monotonic()
         self._seconds[job.background] += job.seconds
         queues = self._waiting[job.background]
@@ -219,11 +223,13 @@ class Batcher(Generic[K, W, R]):
     def _turn(self) -> None:
         """Runs what is next: here if it is short, else on the thread."""
         self._scheduled = False
-        if self._busy:
+        if self._busy or self._more_may_come():
             return
+        self._arrived = self._seen = 0
         key, jobs, seconds = self._next()
         if not jobs:
             return
+        self._together = len(jobs)
         parts = [job.parts[job.next] for job in jobs]
         self._running = jobs
         self._observe(key, jobs, monotonic())
@@ -234,6 +240,14 @@ class Batcher(Generic[K, W, R]):
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._thread, self._outcomes, key, parts)
         future.add_done_callback(lambda future: self._ran_on_thread(key, jobs, future))
+
+    def _more_may_come(self) -> bool:
+        """Whether to look once more what comes before the next run: if the last turn has brought something."""
+        if self._together == 1 or self._seen == self._arrived or self._arrived >= self._limits.count:
+            return False
+        self._seen = self._arrived
+        self._wake()
+        return True
 
     def _next(self) -> tuple[Any, list[Job[K, W, R]], float]:
         """Takes the jobs of the next run out of their queue; with their key and the estimated seconds."""

@@ -84,6 +84,30 @@ async def test_what_arrives_in_one_turn_runs_together_on_the_loop():
     assert bench.runs == [("k", ["a", "b", "c"], True)]
 
 
+async def one_each_turn(bench, names):
+    """Submits so many jobs, each in a turn of the event loop of its own."""
+    futures = []
+    for name in names:
+        futures.append(bench.submit(name))
+        await asyncio.sleep(0)
+    return await asyncio.gather(*futures)
+
+
+@loop
+async def test_after_a_run_of_several_those_who_ask_again_one_by_one_run_together():
+    bench = Bench(count=4)
+    await asyncio.gather(bench.submit("a"), bench.submit("b"))
+    assert await one_each_turn(bench, "cdefg") == [["C"], ["D"], ["E"], ["F"], ["G"]]
+    assert bench.batches == [["a", "b"], ["c", "d", "e", "f"], ["g"]]  # a run that is full waits for nobody
+
+
+@loop
+async def test_after_a_run_of_one_the_next_waits_for_nobody():
+    bench = Bench()
+    await one_each_turn(bench, "abc")
+    assert bench.batches == [["a"], ["b"], ["c"]]
+
+
 @loop
 async def test_what_arrives_while_a_long_run_is_on_the_thread_runs_together_next():
     bench = Bench(seconds=LONG)
