@@ -118,7 +118,7 @@ def _equal_lengths(skeleton: bytes, features: int, numbers: int, time: int) -> I
     count, rest = divmod(numbers, time * features)
     if rest == 0:
         for step in (_step(features), b"") if features == 1 else (_step(features),):
-            if skeleton == b"[" + b",".join([_sequence(step, time)] * count) + b"]":
+            if skeleton == b"[%s]" % _repeated(b"[%s]" % _repeated(step, time), count):
                 return _constant(count, time) if count <= CACHED else np.full(count, time, np.int32)
     return None
 
@@ -129,17 +129,20 @@ def _lengths(skeleton: bytes, features: int, numbers: int) -> IntArray | None:
     """
     step = _step(features)
     flat = features == 1 and not skeleton.startswith(b"[[[")
+    first = skeleton.find(b"]") - 1 if flat else skeleton.find(b"]]") // (len(step) + 1)  # steps of the first
+    if first > 0 and (lengths := _equal_lengths(skeleton, features, numbers, first)) is not None:
+        return lengths
     marked = skeleton if flat else skeleton.replace(step, b"x")
     pieces = marked[2:-2].split(b"],[")
-    lengths = []
+    counts = []
     for piece in pieces:
         count = len(piece) + 1 if flat else (len(piece) + 1) // 2
         if piece != (b"," * (count - 1) if flat else (b"x," * count)[:-1]):
             return None
-        lengths.append(count)
-    if marked[:2] != b"[[" or marked[-2:] != b"]]" or sum(lengths) * features != numbers:
+        counts.append(count)
+    if marked[:2] != b"[[" or marked[-2:] != b"]]" or sum(counts) * features != numbers:
         return None
-    return np.array(lengths, np.int32)
+    return np.array(counts, np.int32)
 
 
 @lru_cache
@@ -147,9 +150,9 @@ def _step(features: int) -> bytes:
     return b"[" + b"," * (features - 1) + b"]"
 
 
-@lru_cache
-def _sequence(step: bytes, time: int) -> bytes:
-    return b"[" + b",".join([step] * time) + b"]"
+def _repeated(piece: bytes, times: int) -> bytes:
+    """With commas between."""
+    return (piece + b",") * (times - 1) + piece
 
 
 @lru_cache

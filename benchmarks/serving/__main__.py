@@ -46,8 +46,8 @@ def parse() -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=_cases, default=list(CASES), help=f"out of {', '.join(CASES)}; default: all")
-    parser.add_argument("--repeats", type=int, default=5, help="how often the ways take turns (default: 5)")
-    parser.add_argument("--seconds", type=float, default=5, help="of a turn (default: 5)")
+    parser.add_argument("--repeats", type=int, default=10, help="how often the ways take turns (default: 10)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of a turn (default: 1.5)")
     parser.add_argument("--options", default="", help='of our server, such as "--max-batch 256"')
     parser.add_argument("--peer", type=_peer, action="append", default=[], help="NAME=URL of another server")
     parser.add_argument("--out", type=Path, help="folder for the table and the pictures; default: print only")

@@ -13,6 +13,7 @@ from benchmarks.serving.plan import Plan
 from benchmarks.serving.questions import normal, vowels_shuffled, vowels_sorted
 from benchmarks.serving.report import Outcome
 from benchmarks.serving.steady import Case, Goal, steady
+from benchmarks.serving.stored import stored
 from benchmarks.serving.swaps import swaps
 from benchmarks.serving.workers import workers
 
@@ -71,6 +72,8 @@ CASES: dict[str, Callable[[Plan], Outcome]] = {
     "generator": generator,
     **{name: partial(steady, case) for name, case in STEADY.items()},
     "keeping": keeping,
+    "stored-sqlite": partial(stored, "sqlite"),
+    "stored-valkey": partial(stored, "valkey"),
     "growth": growth,
     "workers": workers,
     "overload": overload,

