@@ -17,7 +17,8 @@ MODEL, BATCH = "planted-before", 64
 UNLOADED = 0.1  # of the capacity: at that rate requests hardly meet
 CLIENTS = 8  # as many as keep the server busy
 LONG = 40  # turns: 60 s where a turn has 1.5
-BEGIN, IDLE = 7, 7  # turns of the same before: connections and buffers for so many are made once
+IDLE = 7  # turns without overload
+BEGIN = 7  # turns of overload before those that count: connections and buffers for so many are made once
 SLOWER, FLAT_MB = 3, 10
 WAIT = "0.001"  # seconds of work that may wait, of a server whose clients would rather be refused than wait
 
