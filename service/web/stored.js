@@ -1,6 +1,6 @@
 // The explanations that are kept: listed, filtered, page by page; of one model, with its mean weights and as files.
 
-import { get } from "./api.js";
+import { get, latest } from "./api.js";
 import { Chart } from "./chart.js";
 import { html, onTheme, options, theme } from "./dom.js";
 import { time } from "./words.js";
@@ -14,19 +14,22 @@ export function drawStored(host, models, fail) {
     host.replaceChildren(title, html("p", { class: "quiet" }, "This server keeps no explanations (it was started with ", html("code", {}, "--store none"), "). Predictions and their weights are shown here all the same, but there is nothing to list, to link to or to test in full."));
     return () => {};
   }
-  const { filter, filters } = makeFilters(models, () => list(null));
-  const { overview, summarize } = makeOverview(models);
+  const { filter, filters } = makeFilters(models, () => show());
+  const { overview, summarize } = makeOverview(models, fail);
   const rows = html("tbody");
   const heads = ["When", "Model", "Labels", "Sequences"].map((name) => html("th", { scope: "col" }, name));
   const table = html("table", { class: "list", hidden: true }, html("caption", { class: "unseen" }, "Stored explanations, newest first"), html("thead", {}, html("tr", {}, heads)), rows);
   const nothing = html("p", { class: "quiet", hidden: true });
-  const more = html("button", { type: "button", hidden: true, click: () => list(more.dataset.next) }, "Show older ones");
+  const more = html("button", { type: "button", hidden: true, click: () => more.dataset.next && list(more.dataset.next) }, "Show older ones");
+
+  let turn = 0; // of the latest list: an earlier one that comes after it is not shown
 
   async function list(cursor) {
+    const [asked, mine] = [filter(), (turn += 1)];
+    more.dataset.next = ""; // no page of another list meanwhile
     try {
-      const asked = filter();
-      if (cursor === null) await summarize(asked);
       const page = await get("/attention", { ...asked, limit: PAGE, cursor });
+      if (mine !== turn) return;
       if (cursor === null) rows.replaceChildren();
       rows.append(...page.explanations.map(row));
       table.hidden = rows.childElementCount === 0;
@@ -35,35 +38,44 @@ export function drawStored(host, models, fail) {
       more.dataset.next = page.next ?? "";
       more.hidden = page.next === null;
     } catch (error) {
+      if (mine !== turn) return;
+      more.dataset.next = cursor ?? "";
       fail(error);
     }
   }
 
+  function show() {
+    summarize(filter());
+    list(null);
+  }
+
   host.replaceChildren(html("div", { class: "row spread" }, title, filters), nothing, overview, html("div", { class: "fit" }, table), more);
-  list(null);
-  onTheme(() => list(null));
-  return () => list(null);
+  show();
+  onTheme(show);
+  return show;
 }
 
 function makeFilters(models, changed) {
   const names = [...new Set(models.map((info) => info.manifest.name))];
   const model = html("select", { change: changed });
   options(model, [["", "all"], ...names.map((name) => [name, name])]);
-  const label = html("input", { type: "search", list: "labels", autocomplete: "off", change: changed });
   const known = [...new Set(models.flatMap((info) => info.manifest.labels))];
+  // A whole label and none count as they are typed or chosen, anything else when it is entered.
+  const whole = () => label.value === "" || known.includes(label.value);
+  const label = html("input", { type: "search", list: "labels", autocomplete: "off", input: () => whole() && changed(), change: () => whole() || changed() });
   const labels = html("datalist", { id: "labels" }, known.map((name) => html("option", { value: name })));
   const filters = html("div", { class: "row" }, html("label", { class: "field" }, "Of model ", model), html("label", { class: "field" }, "With label ", label), labels);
   return { filters, filter: () => ({ model: model.value, label: label.value }) };
 }
 
 /** The mean weights of one model whose steps mean the same in every sequence, and its explanations as files. */
-function makeOverview(models) {
+function makeOverview(models, fail) {
   const [told, profile] = [html("p", { class: "quiet" }), html("div", { id: "profile" })];
   const chart = new Chart(profile);
   const files = ["csv", "parquet", "npz"].map((format) => [format, html("a", { download: true }, format.toUpperCase())]);
   const overview = html("div", { id: "overview", hidden: true }, told, profile, html("p", { class: "quiet row" }, "As files:", files.map(([, link]) => link)));
 
-  async function summarize(asked) {
+  async function draw(asked) {
     const manifest = models.find((info) => info.manifest.name === asked.model)?.manifest;
     overview.hidden = true;
     if (!manifest?.attention || manifest.vocabulary !== null) return;
@@ -76,6 +88,7 @@ function makeOverview(models) {
     for (const [format, link] of files) link.href = `/attention/export.${format}?${query}`;
   }
 
+  const summarize = latest((asked) => draw(asked).catch(fail));
   return { overview, summarize };
 }
 

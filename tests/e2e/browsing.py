@@ -37,6 +37,9 @@ def visiting(browser: Browser, url: str, **options) -> Iterator[Page]:
     try:
         page.goto(url)
         yield page
+    except BaseException as error:
+        error.add_note(f"the browser logged: {page.faults}")
+        raise
     finally:
         context.close()
     assert page.faults == []
