@@ -197,7 +197,7 @@ class RuntimeOptions(Part):
     """How ONNX Runtime runs a model. What a model.json leaves out is as the server is set."""
 
     threads: int = Field(default=1, ge=1, le=1024, description="for one run")
-    batch: int = Field(default=64, ge=1, description="sequences of one run at most; more take several, one by one")
+    batch: int = Field(default=128, ge=1, description="sequences of one run at most; more take several, one by one")
     arena: bool = Field(default=False, description="keep the memory of the largest run for the next: see runtime.py")
     graph_optimization: Literal["none", "basic", "extended", "all"] = "all"
     cuda: dict[str, bool | int | float | str] = Field(

@@ -254,7 +254,8 @@ class Predictor:
         found = inference.merge(parts, outcome)
         if found.attention is not None:
             self._tally.add(prediction.model.manifest, found.attention)
-        explanation = _explain(prediction, found)
+        labelled = prediction.labelled or (self._store is not None and prediction.fields.store)
+        explanation = _explain(prediction, found, labelled)
         if prediction.fields.faithfulness is None:
             self._keep(prediction, explanation, done)
         else:
@@ -321,7 +322,7 @@ def _share(key: Key, count: int, time: int) -> float:
     return key.model.cost.share(count, time)
 
 
-def _explain(prediction: Prediction, found: Found) -> Explanation:
+def _explain(prediction: Prediction, found: Found, labelled: bool) -> Explanation:
     manifest, texts, codec = prediction.model.manifest, prediction.texts, prediction.model.codec
     return Explanation(
         id=str(uuid_utils.uuid7()),
@@ -333,7 +334,7 @@ def _explain(prediction: Prediction, found: Found) -> Explanation:
         classes=manifest.labels,
         sequences=prediction.items if texts is None else None,
         predictions=found.predictions,
-        labels=name_labels(found.predictions, manifest) if prediction.labelled or prediction.fields.store else None,
+        labels=name_labels(found.predictions, manifest) if labelled else None,
         attention=found.attention,
         texts=texts,
         answers=found.answers,

@@ -177,6 +177,7 @@ def _session_options(options: RuntimeOptions) -> ort.SessionOptions:
     session.inter_op_num_threads = 1
     session.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session.enable_cpu_mem_arena = options.arena
+    session.enable_mem_pattern = options.arena  # without it, one block for all of a run has to be had anew
     session.graph_optimization_level = LEVELS[options.graph_optimization]
     session.log_severity_level = 4
     return session
