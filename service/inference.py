@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from service import padding
@@ -33,8 +33,7 @@ class Key(NamedTuple):
     beam: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """Sequences of one request, few enough for one run; see `batcher.Work`.
 
     Attributes:
@@ -57,8 +56,7 @@ class Part:
         return self.items if self.rows is None else self.items.take(self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What a model said about some sequences.
 
     Attributes:
