@@ -14,14 +14,13 @@ export function drawStored(host, models, fail) {
     host.replaceChildren(title, html("p", { class: "quiet" }, "This server keeps no explanations (it was started with ", html("code", {}, "--store none"), "). Predictions and their weights are shown here all the same, but there is nothing to list, to link to or to test in full."));
     return () => {};
   }
-  const { filter, filters } = makeFilters(models, () => show());
+  const { filter, filters } = makeFilters(models, show);
   const { overview, summarize } = makeOverview(models, fail);
   const rows = html("tbody");
   const heads = ["When", "Model", "Labels", "Sequences"].map((name) => html("th", { scope: "col" }, name));
   const table = html("table", { class: "list", hidden: true }, html("caption", { class: "unseen" }, "Stored explanations, newest first"), html("thead", {}, html("tr", {}, heads)), rows);
   const nothing = html("p", { class: "quiet", hidden: true });
   const more = html("button", { type: "button", hidden: true, click: () => more.dataset.next && list(more.dataset.next) }, "Show older ones");
-
   let turn = 0; // of the latest list: an earlier one that comes after it is not shown
 
   async function list(cursor) {
