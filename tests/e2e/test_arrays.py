@@ -107,10 +107,11 @@ def test_json_and_texts_are_answered_as_arrays_too(client, example):
     np.testing.assert_allclose(arrays["attention"][1, : weights.shape[0], : weights.shape[1]], weights, atol=1e-6)
 
 
-def test_explanations_are_kept_and_named(client):
+def test_explanations_are_kept_and_named(client, expected):
     arrays = read(post(client, npy(BLOCK), NPY, NPZ, model="planted-before"))
     kept = client.get(f"/attention/{arrays['id']}").raise_for_status().json()
     np.testing.assert_allclose(kept["sequences"][2]["attention"], arrays["attention"][2], atol=1e-6)
+    assert [sequence["label"] for sequence in kept["sequences"]] == expected["labels"]
 
 
 def test_weights_of_each_feature_on_request(tmp_path):
