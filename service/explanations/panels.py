@@ -120,7 +120,7 @@ def bars_panel(sizes: Sizes, height: int = 80, span: int | None = None) -> Panel
         for step, text in sizes.told()
         if step in apart(sizes.top, span or len(sizes.values))
     ]
-    data = {sizes.name: bars, f"{sizes.name}-top": told}
+    data = {sizes.name: bars, **({f"{sizes.name}-top": told} if sizes.top else {})}
     return Panel(sizes.kind, _bars(sizes), data, height, name=identifier(sizes.name))
 
 

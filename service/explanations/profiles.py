@@ -93,6 +93,6 @@ def _nothing(head: str) -> Chart:
         width=WIDTH,
         height=40,
         padding=PADDING,
-        usermeta=WIDTHS,
+        usermeta={**WIDTHS, "panels": [{"kind": "nothing", "features": [], "name": None}]},
     )
     return Chart(view, {"nothing": [{}]})

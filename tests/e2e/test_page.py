@@ -313,8 +313,29 @@ def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
         expect(listed).to_have_count(0)
         wanted.fill("")
         expect(listed).to_have_count(10)
-        page.get_by_role("combobox", name="Of model").select_option("tecator")
+        expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
+
+
+def test_the_profile_follows_the_filter_from_model_to_model_and_to_none(visit, client, example):
+    vowels = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
+    client.post("/predict", json={"model": "japanese-vowels", "sequences": [one["sequence"] for one in vowels]})
+    client.post("/predict", json={"model": "planted-before", "sequences": [example("planted-before")]})
+    client.delete("/attention", params={"model": "tecator"})
+    with visit() as page:
+        profile = page.locator("#profile")
+        chosen = page.get_by_role("combobox", name="Of model")
+        for model in ("japanese-vowels", "planted-before", "japanese-vowels", "japanese-vowels"):
+            chosen.select_option(model)
+            expect(page.locator("#overview")).to_contain_text(f"Weights of {model}, version 1 in")
+            count = client.get("/attention/summary", params={"model": model}).json()["count"]
+            expect(profile.get_by_role("img")).to_have_attribute("aria-label", re.compile(f"in {count} sequences"))
+            client.post("/predict", json={"model": model, "sequences": [example(model)]})
+        chosen.select_option("tecator")
         expect(page.get_by_text("None is kept that fits.")).to_be_visible()
+        expect(page.locator("#overview")).to_be_hidden()
+        chosen.select_option("planted-before")
+        expect(page.locator("#overview")).to_contain_text("Weights of planted-before, version 1 in")
+        expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_without_what_draws_charts_there_are_the_numbers_and_it_is_said(visit):

@@ -218,6 +218,7 @@ def test_of_steps_that_change_nothing_none_is_marked():
 def test_the_profile_of_none():
     chart = summary_chart({"model": None, "version": None, "label": None, **summarize(None)})
     assert "Weights of all models in 0 sequences" in svg(chart)
+    assert [panel["kind"] for panel in chart.definition()["usermeta"]["panels"]] == ["nothing"]
 
 
 @pytest.mark.parametrize(
