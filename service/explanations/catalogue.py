@@ -45,10 +45,10 @@ class Match(NamedTuple):
         return Entry(id, created, head.model, head.version, count, labels)
 
 
-def add(db: sqlite3.Connection, sequence: int, bundle: Bundle) -> None:
-    """Adds a bundle, of this number."""
+def add(db: sqlite3.Connection, sequence: int, last: bytes, created: float, bundle: Bundle) -> None:
+    """Adds a bundle, of this number, largest id and latest time."""
     labels = msgspec.json.encode(sorted(set(bundle.labels or []))).decode()
-    row = (bundle.last, sequence, max(bundle.created), bundle.model, bundle.version, labels, bundle.encode_head())
+    row = (last, sequence, created, bundle.model, bundle.version, labels, bundle.encode_head())
     db.execute("INSERT INTO catalogue VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 

@@ -104,7 +104,7 @@ def _insert(db: sqlite3.Connection, bundles: Iterable[Bundle]) -> int:
         sequence += len(bundle)
         last, created = bundle.last, max(bundle.created)
         db.execute("INSERT INTO bundles VALUES (?, ?, ?, ?)", (sequence, last, created, bundle.encode()))
-        catalogue.add(db, sequence, bundle)
+        catalogue.add(db, sequence, last, created, bundle)
     return int(sequence - first)
 
 

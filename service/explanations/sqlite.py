@@ -313,7 +313,8 @@ def _pick(bundle: Bundle | None, match: Match) -> Explanation | None:
 
 def _rewrite(db: sqlite3.Connection, sequence: int, rest: list[Explanation]) -> None:
     """Leaves only these in a bundle. Of an empty one the number stays, which is not given twice."""
-    head, record = (Bundle.of(rest).encode_head(), Bundle.of(rest).encode()) if rest else (b"", b"")
+    [record] = encode(rest) or [b""]
+    head = decode(record).encode_head() if rest else b""
     [last] = db.execute("SELECT last FROM bundles WHERE sequence = ?", (sequence,)).fetchone()
     db.execute("UPDATE bundles SET record = ? WHERE sequence = ?", (record, sequence))
     db.execute("UPDATE catalogue SET head = ? WHERE last = ?", (head, last))

@@ -26,7 +26,7 @@ from valkey.backoff import NoBackoff
 from valkey.exceptions import ValkeyError
 
 from service.errors import StartupError
-from service.explanations.bundles import Bundle, decode
+from service.explanations.bundles import decode, encode
 from service.explanations.groups import Groups, Kept
 from service.explanations.record import Explanation
 from service.explanations.store import Entry, Filter, StoreDown, StoreError
@@ -141,7 +141,8 @@ class ValkeyStore:
             sorted(set(explanation.labels or [])),
         )
         entry = UUID(explanation.id).bytes + _encoder.encode(listed)
-        self._groups.put((entry, Bundle.of([explanation]).encode()), kept)
+        [record] = encode([explanation])
+        self._groups.put((entry, record), kept)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""

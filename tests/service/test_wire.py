@@ -228,6 +228,6 @@ def test_what_is_not_a_text_is_named(sequence, fault):
 
 
 def test_an_explanation_in_text_is_the_same_after_it_was_kept():
-    kept = bundles.decode(bundles.Bundle.of([text_explanation(id="0" * 32)]).encode())[0]
+    kept = bundles.decode(*bundles.encode([text_explanation(id="0" * 32)]))[0]
     assert (kept.texts, kept.answers, kept.unknown) == (["a?"], ["A"], [[1]])
     np.testing.assert_array_equal(kept.attention[0], [[0.25, 0.75]])

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import StartupError
 from service.explanations import sqlite
-from service.explanations.bundles import Bundle
+from service.explanations.bundles import encode
 from service.explanations.journal import Journal
 from service.explanations.sqlite import SQLiteStore
 from service.explanations.store import Filter, StoreError
@@ -68,7 +68,7 @@ def left_behind(tmp_path, count):
     """What a process that was killed has put, none of it brought into the database."""
     bundles = [explanation(created=time.time()) for _ in range(count)]
     journal = Journal(tmp_path / "explanations.sqlite3")
-    journal.append([Bundle.of([one]).encode() for one in bundles])
+    journal.append([record for one in bundles for record in encode([one])])
     journal.close()  # as the system does for one that is killed
     return [one.id for one in bundles]
 
