@@ -23,6 +23,7 @@ from service.settings import Settings
 from service.sockets import listen
 from service.telemetry.shared import Shared
 
+GARBAGE = 20_000  # objects made and not freed, after which the collector looks through them; Python's 700 are one batch
 SWITCH_S = 0.0005  # a thread that reads the store gets Python's lock after so long, not after 5 ms, at each of its rows
 
 
@@ -67,6 +68,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()  # what is there at the start stays: the collector need not look through it ever again
+        gc.set_threshold(GARBAGE)
         sys.setswitchinterval(SWITCH_S)
         if self.started and sockets:
             self._tell_started(greeting(self._app.state.repository, sockets[0].getsockname()))
