@@ -305,7 +305,7 @@ class Batcher(Generic[K, W, R]):
     def _ran(self, key: K, jobs: Sequence[Job[K, W, R]], outcomes: Sequence[R | Exception]) -> None:
         """Gives each job its part's outcome; one with more parts waits again, behind the others."""
         self._running = ()
-        with turns.run():
+        with turns.Run():
             for job, outcome in zip(jobs, outcomes, strict=True):
                 job.next += 1
                 if isinstance(outcome, Exception):

@@ -1,7 +1,8 @@
 """What a request that takes the lane is for: how it is read, and the form of its answer. See lane.py."""
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -79,23 +80,24 @@ class Arrays(Plain):
 
 
 class Tensors:
-    """The Open Inference Protocol."""
+    """The Open Inference Protocol.
 
-    def __init__(self, predictor: Predictor, settings: Settings, name: str, version: int | None, length: bytes) -> None:
-        self._predictor, self._settings, self._name, self._version = predictor, settings, name, version
-        self._length = length
-        self._answer = Answer()
-        self.route = ROUTE if version is None else VERSION_ROUTE
+    Args:
+        read: reads a body, given what is to be told what is wanted of the answer.
+    """
+
+    __slots__ = ("_answer", "_read", "route")
+
+    def __init__(self, read: Callable[[bytes, Answer], Prediction], route: str) -> None:
+        self._read, self.route, self._answer = read, route, Answer()
 
     def again(self) -> Errand:
         """See `Errand`: what is wanted of the answer is each request's own."""
-        return Tensors(self._predictor, self._settings, self._name, self._version, self._length)
+        return Tensors(self._read, self.route)
 
     def read(self, body: bytes) -> Prediction:
         """See `Errand`."""
-        known = (self._predictor, self._settings, self._name, self._version)
-        length = self._length.decode("latin-1") if self._length else None
-        return read_tensors(*known, body, length, self._answer)
+        return self._read(body, self._answer)
 
     def head(self) -> bytes:
         """See `Errand`."""
@@ -119,7 +121,9 @@ def find(
     """
     if (found := INFER(url)) is not None and length != b"":
         name, version = found.groups()
-        return Tensors(predictor, settings, name.decode(), int(version) if version else None, length or b"")
+        known = (predictor, settings, name.decode(), int(version) if version else None)
+        read = partial(read_tensors, *known, length.decode("latin-1") if length else None)
+        return Tensors(read, VERSION_ROUTE if version else ROUTE)
     path, _, query = url.partition(b"?")
     if path == PREDICT and media_type == NPY.encode():
         return Arrays(predictor, settings, query, accept)

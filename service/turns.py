@@ -5,8 +5,7 @@ Each turn looks for new requests first, and the few that have come by then would
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 _later: list[Callable[[], None]] | None = None
@@ -20,17 +19,20 @@ def soon(callback: Callable[[], None]) -> None:
         _later.append(callback)
 
 
-@contextmanager
-def run() -> Iterator[None]:
-    """At its end calls what came meanwhile, and what comes of that."""
-    global _later  # noqa: PLW0603 (there is one event loop)
-    callbacks = _later = []
-    try:
-        yield
-        for callback in callbacks:  # which may grow
+class Run:
+    """The answers of a run are made in it. At its end it calls what came meanwhile, and what comes of that."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        global _later  # noqa: PLW0603 (there is one event loop)
+        _later = []
+
+    def __exit__(self, *_: object) -> None:
+        global _later  # noqa: PLW0603
+        for callback in _later or ():  # which may grow
             try:
                 callback()
             except Exception:  # the others have to be called, too
                 logger.exception("what was to happen after a run failed")
-    finally:
         _later = None

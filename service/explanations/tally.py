@@ -16,13 +16,13 @@ from service.ragged import Ragged
 from service.telemetry.collect import Telemetry
 
 EVERY = 16  # of a request of more sequences, each 16th is measured: it need not pay for all of them
-WAITING = 256  # requests, at most
+WAITING = 256  # sequences, before the last of them
 WAITING_VALUES = 1 << 16  # weights, before the last of them
 EVERY_S = 1.0  # when so many wait, and were counted less than so many seconds ago, more are let go
 
 
 class Tally:
-    """Counts the weights of up to 256 requests a second, some time after they were answered.
+    """Counts the weights of some 256 sequences a second, some time after they were answered.
 
     Args:
         telemetry: what is waiting is counted before it is read.
@@ -31,23 +31,25 @@ class Tally:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._waiting: list[tuple[Manifest, Ragged]] = []
-        self._values, self._counted = 0, monotonic() - EVERY_S
+        self._sequences, self._values, self._counted = 0, 0, monotonic() - EVERY_S
         telemetry.before_reading(self.count)
 
     def add(self, manifest: Manifest, attention: Ragged) -> None:
         """Takes what a model answered to one request, see `Found`."""
-        if len(self._waiting) == WAITING or self._values >= WAITING_VALUES:
+        if self._sequences >= WAITING or self._values >= WAITING_VALUES:
             if monotonic() - self._counted < EVERY_S:
                 return
             self.count()
         many = len(attention) > EVERY
         attention = attention.take(np.arange(0, len(attention), EVERY)) if many else attention.copy()
         self._waiting.append((manifest, attention))
+        self._sequences += len(attention)
         self._values += attention.values.size
 
     def count(self) -> None:
         """Counts all that waits."""
-        waiting, self._waiting, self._values, self._counted = self._waiting, [], 0, monotonic()
+        waiting, self._waiting = self._waiting, []
+        self._sequences, self._values, self._counted = 0, 0, monotonic()
         by_model: dict[tuple[str, int], tuple[Manifest, list[Ragged]]] = {}
         for manifest, attention in waiting:
             by_model.setdefault((manifest.name, manifest.version), (manifest, []))[1].append(attention)

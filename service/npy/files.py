@@ -94,14 +94,15 @@ def write_npy(array: np.ndarray) -> bytes:
 
 def write_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """A `.npz`, not compressed. `np.savez` takes 70 µs for three arrays of 256 rows, this 15, and a run 1300."""
-    files: list[bytes] = []
+    files: list[bytes | memoryview] = []
     directory: list[bytes] = []
     at = 0
     for name, array in arrays.items():
-        path, content = f"{name}.npy".encode(), write_npy(array)
-        crc, size = zlib.crc32(content), len(content)
+        path, values = f"{name}.npy".encode(), np.ascontiguousarray(array).data
+        header = _header(array.dtype.str, array.shape)
+        crc, size = zlib.crc32(values, zlib.crc32(header)), len(header) + values.nbytes
         common = struct.pack("<5H3L2H", VERSION, 0, PLAIN, 0, EPOCH, crc, size, size, len(path), 0)
-        files += [b"PK\x03\x04", common, path, content]
+        files += [b"PK\x03\x04", common, path, header, values]
         directory += [b"PK\x01\x02", struct.pack("<H", VERSION), common, struct.pack("<3H2L", 0, 0, 0, 0, at), path]
         at += 4 + len(common) + len(path) + size
     count, length = len(arrays), sum(map(len, directory))

@@ -9,10 +9,11 @@ from service import blocks, wire
 from service.explanations.record import Explanation
 from service.manifest import Manifest
 from service.open_inference.schemas import InferRequest
-from service.open_inference.tensors import Array, invalid
+from service.open_inference.tensors import DTYPES, Array, invalid
 from service.reading import describe
 from service.schemas import PredictRequest
 
+FLOAT = DTYPES["FP32"]
 UNKNOWN_WISHES = ("classification", "shared_memory_region")  # extensions of Triton that are not ours
 
 
@@ -100,7 +101,9 @@ def _tensor(name: str, found: Array, binary: bool) -> tuple[dict[str, Any], Any]
         data: Any = b"".join([struct.pack("<I", len(text)) + text for text in texts])
     else:
         tensor = {"name": name, "datatype": "FP32", "shape": found.shape}
-        data = found = np.ascontiguousarray(found, "<f4").ravel()
-    if not binary:
-        return {**tensor, "data": found}, b""
-    return {**tensor, "parameters": {"binary_data_size": memoryview(data).nbytes}}, data
+        data = found = np.ascontiguousarray(found, FLOAT)
+    if binary:
+        tensor["parameters"] = {"binary_data_size": memoryview(data).nbytes}
+        return tensor, data
+    tensor["data"] = found if isinstance(found, list) else found.ravel()
+    return tensor, b""

@@ -40,8 +40,8 @@ def read(
     settings: Settings,
     name: str,
     version: int | None,
-    body: bytes,
     header_length: str | None,
+    body: bytes,
     answer: Answer,
 ) -> Prediction:
     """Reads a request; see `Predictor.admit`.

@@ -193,7 +193,7 @@ async def _answer(request: Request, name: str, version: int | None, answer: Answ
     predictor: Predictor = request.app.state.predictor
     predictor.check()
     body, length = await read_body(request), request.headers.get(HEADER_LENGTH)
-    reading = partial(read, predictor, request.app.state.settings, name, version, body, length, answer)
+    reading = partial(read, predictor, request.app.state.settings, name, version, length, body, answer)
     content = await unless_gone(request, predictor.answer(reading, large=len(body) >= LARGE))
     if answer.header_length is None:
         return Response(content, media_type="application/json")
