@@ -89,18 +89,18 @@ def read_npz(body: bytes, limit: int) -> dict[str, np.ndarray]:
 
 def write_npy(array: np.ndarray) -> bytes:
     """A `.npy`."""
-    return _header(array.dtype.str, array.shape) + array.tobytes()
+    return _header(array.dtype, array.shape) + array.tobytes()
 
 
 def write_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """A `.npz`, not compressed. `np.savez` takes 70 µs for three arrays of 256 rows, this 15, and a run 1300."""
+    """A `.npz`, not compressed. `np.savez` takes 70 µs for three arrays of 256 rows, this 11, and a run 1300."""
     files: list[bytes | memoryview] = []
     directory: list[bytes] = []
     at = 0
     for name, array in arrays.items():
-        path, values = f"{name}.npy".encode(), np.ascontiguousarray(array).data
-        header = _header(array.dtype.str, array.shape)
-        crc, size = zlib.crc32(values, zlib.crc32(header)), len(header) + values.nbytes
+        values = np.ascontiguousarray(array).data
+        path, header, crc_of_header = _beginning(name, array.dtype, array.shape)
+        crc, size = zlib.crc32(values, crc_of_header), len(header) + values.nbytes
         common = struct.pack("<5H3L2H", VERSION, 0, PLAIN, 0, EPOCH, crc, size, size, len(path), 0)
         files += [b"PK\x03\x04", common, path, header, values]
         directory += [b"PK\x01\x02", struct.pack("<H", VERSION), common, struct.pack("<3H2L", 0, 0, 0, 0, at), path]
@@ -151,10 +151,17 @@ def _expand(archive: zipfile.ZipFile, file: zipfile.ZipInfo, limit: int) -> byte
 
 
 @lru_cache(64)
-def _header(descr: str, shape: tuple[int, ...]) -> bytes:
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": shape})
     return file.getvalue()
+
+
+@lru_cache(64)
+def _beginning(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[bytes, bytes, int]:
+    """Of an array in a `.npz`: its path, its header, and the header's CRC."""
+    header = _header(dtype, shape)
+    return f"{name}.npy".encode(), header, zlib.crc32(header)
 
 
 def _invalid(place: str, expected: str, received: str) -> Invalid:

@@ -93,5 +93,5 @@ def _by_step(weights: np.ndarray) -> np.ndarray:
 def _lengths(explanation: Explanation) -> np.ndarray:
     """Steps of each sequence, `(batch,)` int32."""
     if explanation.sequences is not None:
-        return explanation.sequences.lengths.astype(np.int32)
+        return explanation.sequences.lengths.astype(np.int32, copy=False)
     return np.array([len(text) for text in explanation.texts or []], np.int32)
