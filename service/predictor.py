@@ -346,9 +346,8 @@ def name_labels(predictions: FloatArray, manifest: Manifest) -> list[str] | None
     """The most probable label of each sequence; None for values. `predictions`: `(sequence, output)`."""
     if not manifest.labels:
         return None
-    if manifest.task == "binary":
-        return [manifest.labels[probability >= 0.5] for probability in predictions[:, 0].tolist()]
-    return [manifest.labels[i] for i in predictions.argmax(axis=1).tolist()]
+    chosen = predictions[:, 0] >= 0.5 if manifest.task == "binary" else predictions.argmax(axis=1)
+    return list(map(manifest.labels.__getitem__, chosen.tolist()))
 
 
 def _check_options(request: PredictRequest, manifest: Manifest) -> None:
