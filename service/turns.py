@@ -30,9 +30,11 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         global _later  # noqa: PLW0603
-        for callback in _later or ():  # which may grow
-            try:
-                callback()
-            except Exception:  # the others have to be called, too
-                logger.exception("what was to happen after a run failed")
-        _later = None
+        try:
+            for callback in _later or ():  # which may grow
+                try:
+                    callback()
+                except Exception:  # the others have to be called, too
+                    logger.exception("what was to happen after a run failed")
+        finally:
+            _later = None

@@ -99,8 +99,8 @@ def write_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     at = 0
     for name, array in arrays.items():
         values = np.ascontiguousarray(array).data
-        path, header, crc_of_header = _beginning(name, array.dtype, array.shape)
-        crc, size = zlib.crc32(values, crc_of_header), len(header) + values.nbytes
+        path, header = f"{name}.npy".encode(), _header(array.dtype, array.shape)
+        crc, size = zlib.crc32(values, zlib.crc32(header)), len(header) + values.nbytes
         common = struct.pack("<5H3L2H", VERSION, 0, PLAIN, 0, EPOCH, crc, size, size, len(path), 0)
         files += [b"PK\x03\x04", common, path, header, values]
         directory += [b"PK\x01\x02", struct.pack("<H", VERSION), common, struct.pack("<3H2L", 0, 0, 0, 0, at), path]
@@ -155,13 +155,6 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": shape})
     return file.getvalue()
-
-
-@lru_cache(64)
-def _beginning(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[bytes, bytes, int]:
-    """Of an array in a `.npz`: its path, its header, and the header's CRC."""
-    header = _header(dtype, shape)
-    return f"{name}.npy".encode(), header, zlib.crc32(header)
 
 
 def _invalid(place: str, expected: str, received: str) -> Invalid:

@@ -3,7 +3,7 @@ import weakref
 import numpy as np
 import pytest
 
-from service.explanations.tally import EVERY_S, WAITING, Tally
+from service.explanations.tally import EVERY, EVERY_S, WAITING, Tally
 from service.manifest import Manifest
 from service.ragged import Ragged
 from service.telemetry import prometheus
@@ -87,6 +87,13 @@ def test_when_there_are_many_a_few_are_counted_each_second(telemetry, tally):
     tally._counted -= EVERY_S  # as if it were a second ago
     tally.add(model, items(JUMPS))
     assert read(telemetry)("attention_top_position_count") == 2 * WAITING + 1
+
+
+def test_of_large_requests_a_few_are_counted_each_second_too(telemetry, tally):
+    read(telemetry)  # counts what waits: nothing
+    for _ in range(WAITING):
+        tally.add(manifest("planted-before"), items(*[JUMPS] * (2 * EVERY)))
+    assert read(telemetry)("attention_top_position_count") == WAITING
 
 
 def test_what_waits_keeps_no_batch_in_memory(tally):
