@@ -8,10 +8,13 @@ import socket
 import subprocess
 import time
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.scraping import wait_until
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = [json.loads(path.read_text()) for path in sorted(ROOT.glob("models/*/1/model.json"))]
@@ -36,13 +39,17 @@ print(len(addresses), len(answered), len(kept))
 
 
 class Compose:
-    """A compose project of its own, on a port of its own."""
+    """A compose project of its own, on ports of its own. Its Prometheus is Debian's: no image of it need be pulled."""
 
     def __init__(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self._environment = {**os.environ, "PORT": str(port), "COMPOSE_PROJECT_NAME": f"test-{uuid.uuid4().hex[:12]}"}
+        port, prometheus_port = free_ports(2)
+        self.url, self.prometheus_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{prometheus_port}"
+        self._environment = os.environ | {
+            "COMPOSE_FILE": "docker-compose.yml:tests/e2e/prometheus.yml",
+            "COMPOSE_PROJECT_NAME": f"test-{uuid.uuid4().hex[:12]}",
+            "PORT": str(port),
+            "PROMETHEUS_PORT": str(prometheus_port),
+        }
 
     def __call__(self, *arguments):
         """Runs `docker compose ARGUMENTS`; returns its output."""
@@ -58,6 +65,11 @@ class Compose:
     def inspect(self, template):
         """The field of the server's container that a Go template picks."""
         return docker("inspect", "--format", template, self("ps", "--all", "--quiet", "server"))
+
+
+def free_ports(n):
+    with ExitStack() as taken:
+        return [taken.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(n)]
 
 
 def docker(*arguments, environment=None):
@@ -169,6 +181,21 @@ def test_stops_at_once_while_it_still_starts(compose):
 def test_two_replicas_behind_one_name_share_their_explanations(compose):
     compose("up", "--wait", "--wait-timeout", "60", "--build", "replica")
     assert compose("exec", "server", "python", "-c", ASK_REPLICAS) == "2 2 2"
+
+
+def test_prometheus_finds_every_server_and_has_the_alerts(compose):
+    compose("up", "--detach", "--build", "prometheus")
+    running = compose("ps", "--quiet", "server", "replica").splitlines()
+    with httpx.Client(base_url=compose.prometheus_url) as prometheus:
+
+        def asked():
+            answer = prometheus.get("/api/v1/query", params={"query": 'up{job="attention-lstm"}'}).raise_for_status()
+            return [one["value"][1] for one in answer.json()["data"]["result"]]
+
+        wait_until(lambda: asked() == ["1"] * len(running), 60)
+        groups = prometheus.get("/api/v1/rules").raise_for_status().json()["data"]["groups"]
+    rules = (ROOT / "monitoring/prometheus/rules.yml").read_text()
+    assert {rule["name"] for group in groups for rule in group["rules"]} == set(re.findall(r"- alert: (\w+)", rules))
 
 
 def test_monitoring_is_mounted_where_it_is_looked_for_and_asks_every_server(compose):

@@ -1,6 +1,7 @@
 """monitoring/: its alerts fire as they should, and every query of its alerts and its dashboard finds numbers.
 
-A real Prometheus asks a real server; promtool tests the alerts (`rules.test.yml`). Grafana itself is not started.
+A real Prometheus asks a real server; promtool tests the alerts (`rules.test.yml`). Grafana itself is not started: what
+it knows of a dashboard is asked of the types that its makers publish.
 """
 
 import json
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.scraping import wait_until
 from tests.service.graphs import write_model
@@ -115,6 +119,24 @@ def test_the_dashboard_asks_the_data_source_that_is_there():
     assert {panel["datasource"]["uid"] for panel in panels} == set(re.findall(r"uid: (\w+)", source))
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     assert all(panel["description"] and panel["targets"] for panel in panels)
+
+
+def test_grafana_knows_every_setting_of_the_dashboard():
+    register_default_plugins()  # or the options of panels and queries would be taken as they are
+    known = json.loads(JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
+    assert list(differences(DASHBOARD, known)) == []
+
+
+def differences(ours, known, path="dashboard"):
+    """Where a setting of ours is not among the known ones, or is another there."""
+    if isinstance(ours, dict) and isinstance(known, dict):
+        for key in ours:
+            yield from differences(ours[key], known.get(key), f"{path}.{key}")
+    elif isinstance(ours, list) and isinstance(known, list) and len(ours) == len(known):
+        for i, (one, other) in enumerate(zip(ours, known, strict=True)):
+            yield from differences(one, other, f"{path}[{i}]")
+    elif ours != known:
+        yield f"{path}: {ours}"
 
 
 def alerts_of(client):
