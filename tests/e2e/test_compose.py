@@ -204,7 +204,10 @@ def test_monitoring_is_mounted_where_it_is_looked_for_and_asks_every_server(comp
     home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     mounts = {Path(mount["target"]): Path(mount["source"]) for mount in grafana["volumes"] + prometheus["volumes"]}
     assert (mounts[home.parent] / home.name).is_file()
-    assert str(home.parent) in (mounts[Path("/etc/grafana/provisioning")] / "dashboards/files.yml").read_text()
+    provisioning = Path("/etc/grafana/provisioning")
+    assert str(home.parent) in (mounts[provisioning / "dashboards"] / "files.yml").read_text()
+    assert prometheus["ports"][0]["target"] == 9090
+    assert "http://prometheus:9090" in (mounts[provisioning / "datasources"] / "prometheus.yml").read_text()
     config = (mounts[Path("/etc/prometheus")] / "prometheus.yml").read_text()
     assert {"server", "server-gpu", "replica"} == set(re.search(r"names: \[(.+?)\]", config)[1].split(", "))
     published = [port["host_ip"] for one in services.values() for port in one.get("ports", [])]
