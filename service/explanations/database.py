@@ -48,6 +48,7 @@ class Connection:
         self._path = path
         self.db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; a power cut may cost the last answers
+        self.db.execute("PRAGMA secure_delete=ON")  # what is deleted is written over; some builds leave it in the file
         self.db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
         self._thread = ThreadPoolExecutor(1, "sqlite")
 

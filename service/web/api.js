@@ -26,12 +26,15 @@ export function latest(work) {
   let waiting = null;
   let running = null;
   async function run() {
-    while (waiting !== null) {
-      const given = waiting;
-      waiting = null;
-      await work(...given);
+    try {
+      while (waiting !== null) {
+        const given = waiting;
+        waiting = null;
+        await work(...given);
+      }
+    } finally {
+      running = null;
     }
-    running = null;
   }
   return (...given) => {
     waiting = given;

@@ -187,6 +187,23 @@ def test_what_was_tested_is_kept_with_the_explanation(models, store, tmp_path):
         assert httpx.get(f"{running.url}{path}/faithfulness").status_code == 404
 
 
+def test_a_deleted_text_is_in_no_file_once_the_server_has_stopped(tmp_path):
+    text = "Tuesday 5 March 1871"
+
+    def found():
+        return [path.name for path in tmp_path.iterdir() if text.encode() in path.read_bytes()]
+
+    with serving(store=f"sqlite:{tmp_path / 'x.sqlite3'}") as running, httpx.Client(base_url=running.url) as client:
+        kept = client.post("/predict", json={"model": "dates", "sequences": [text]}).raise_for_status().json()
+        for _ in range(20):  # enough that SQLite has pages to leave as they are
+            client.post("/predict", json={"model": "dates", "sequences": ["1 May 1999"]}).raise_for_status()
+        client.get("/attention").raise_for_status()  # which brings it into the database
+        assert found()
+        client.delete(f"/attention/{kept['id']}").raise_for_status()
+        running.stop()
+    assert found() == []
+
+
 def test_a_cursor_that_is_none_is_refused(client):
     problem = client.get("/attention", params={"cursor": "nope"})
     assert problem.status_code == 422
