@@ -116,7 +116,10 @@ def test_every_query_finds_numbers(server, tmp_path):
 def test_the_dashboard_asks_the_data_source_that_is_there():
     source = (MONITORING / "grafana/provisioning/datasources/prometheus.yml").read_text()
     panels = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-    assert {panel["datasource"]["uid"] for panel in panels} == set(re.findall(r"uid: (\w+)", source))
+    chosen, *others = DASHBOARD["templating"]["list"]  # elsewhere, another can be chosen
+    assert (chosen["type"], chosen["query"]) == ("datasource", "prometheus")
+    assert [chosen["current"]["value"]] == re.findall(r"uid: (\w+)", source)
+    assert {one["datasource"]["uid"] for one in panels + others} == {f"${{{chosen['name']}}}"}
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     assert all(panel["description"] and panel["targets"] for panel in panels)
 
