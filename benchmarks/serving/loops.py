@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +23,7 @@ IDLE_S = 2  # seconds after which a connection is not used again: servers close 
 LONGEST_S = 3600  # of a load without an end of its own
 
 
-class Load:
+class Load(ABC):
     """Requests under way, and what came back: what both kinds of load share.
 
     Args:
@@ -63,9 +64,9 @@ class Load:
             self._fail(BenchmarkError(f"expected status {self._allowed}, received {connection.status}: {body!r}"))
         self._next(connection, now)
 
+    @abstractmethod
     def _next(self, connection: Connection, now: float) -> None:
         """What a connection does after its answer."""
-        raise NotImplementedError
 
     async def _finish(self, seconds: float) -> None:
         """Waits until the load is over, at most so long.

@@ -368,3 +368,16 @@ def test_an_address_that_leads_nowhere(visit):
         page.get_by_role("combobox", name="Model", exact=True).select_option("tecator")
         expect(headline(page)).to_be_visible()
         expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_after_work_that_failed_the_latest_is_done(visit):
+    work = """async () => {
+      const { latest } = await import("/web/api.js");
+      const run = latest(async (text) => { if (text === "bad") throw new Error(text); done = text; });
+      let done = null;
+      const failed = await run("bad").catch((error) => error.message);
+      await run("good");
+      return [failed, done];
+    }"""
+    with visit() as page:
+        assert page.evaluate(work) == ["bad", "good"]
