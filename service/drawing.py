@@ -47,6 +47,7 @@ PIXELS = 2  # of a PNG, each way, for one of the definition: screens have as man
 def main() -> None:
     """Draws until there is nothing more to read, which is when the server ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is sent to us as well; the server decides
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a picture that nobody reads any more is no error
     disable_debug_mode()  # Altair would hold every part of a chart against the schema; the tests do
     asks, answers = sys.stdin.buffer, sys.stdout.buffer
     while size := asks.read(REQUEST.size):

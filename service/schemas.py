@@ -36,7 +36,7 @@ class PredictRequest(BaseModel):
         "a text for models that read text",
     )
     model: str | None = Field(default=None, description="name of the model; not needed where only one is served")
-    version: int | None = Field(default=None, description="version of the model; default: the newest")
+    version: int | None = Field(default=None, description="version of the model; default: the pinned, or the newest")
     attention: Literal["per_step", "per_feature"] = Field(
         default="per_step",
         description="one weight a step, or one for every step and feature (of models that have one vector per feature)",

@@ -29,7 +29,7 @@ LAYERS = [
     ["service.versions"],
     ["service.loading", "service.folders", "service.memory"],
     ["service.padding", "service.schemas", "service.encodings"],
-    ["service.batcher", "service.ragged", "service.cost", "service.sockets"],
+    ["service.batcher", "service.ragged", "service.cost", "service.sockets", "service.outbox"],
     ["service.turns"],
     ["service.runtime", "service.text", "service.manifest", "service.settings", "service.errors", "service.arrays"],
     ["service.telemetry"],

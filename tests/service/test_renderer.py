@@ -1,14 +1,16 @@
 import asyncio
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from service import renderer
 from service.errors import TooMany, Unavailable
-from service.explanations.subjects import All, Attention, Faithfulness, Occlusion, Order, Profile, Two
+from service.explanations.subjects import All, Attention, Faithfulness, Occlusion, Order, Profile, Two, encode
 from service.explanations.summary import summarize
-from service.renderer import Renderer
+from service.renderer import REQUEST, Renderer
 from tests.service.explanations.builders import explanation
 
 SUBJECT = Attention(explanation(labels=["<yes>"]))
@@ -97,3 +99,14 @@ def test_what_waits_is_bounded_and_an_idle_process_ends(monkeypatch):
         assert one._process is None
 
     told(story)
+
+
+def test_a_server_that_ends_while_a_picture_is_drawn_leaves_no_traceback():
+    command = [sys.executable, "-m", "service.drawing"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, cwd=renderer.PACKAGES, **pipes) as process:
+        process.stdout.close()  # as its end does
+        request = encode(PICTURE)
+        process.stdin.write(REQUEST.pack(len(request)) + request)
+        process.stdin.close()
+        assert process.stderr.read() == b""
