@@ -1,15 +1,11 @@
-"""A process that makes charts and draws them, one after another: `renderer.py` starts it and asks it.
+"""A process that makes charts and draws them, one after another: `renderer.py` starts and asks it, see `subjects.py`.
 
 Altair and vl_convert hold Python's lock while they work (1.2 s and 160 MB for the first picture, 0.1 to 0.4 s for each
 later one): in a thread of the server they would stop all predictions meanwhile.
-
-    request     the size (8 bytes, big-endian), an `Order` as `subjects.py` encodes it
-    answer      whether it is the picture or what went wrong (1 byte), the size (8 bytes, big-endian), as many bytes
 """
 
 import re
 import signal
-import struct
 import sys
 from html import escape
 from typing import Any
@@ -24,6 +20,8 @@ from service.explanations.chart import Chart
 from service.explanations.comparing import comparison_chart
 from service.explanations.profiles import summary_chart
 from service.explanations.subjects import (
+    ANSWER,
+    REQUEST,
     All,
     Attention,
     Drawn,
@@ -36,7 +34,6 @@ from service.explanations.subjects import (
     decode,
 )
 
-REQUEST, ANSWER = struct.Struct(">Q"), struct.Struct(">?Q")
 VEGA_LITE = "6.4"
 ROLES = ' role="graphics-[a-z]+"( aria-roledescription="[a-z ]+")?'  # of parts that have no description of their own
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")

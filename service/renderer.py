@@ -1,7 +1,6 @@
 """Pictures, drawn outside of the server's process, and the latest of them kept."""
 
 import asyncio
-import struct
 import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from service.errors import TooLate, TooMany, Unavailable
-from service.explanations.subjects import Order, encode
+from service.explanations.subjects import ANSWER, REQUEST, Order, encode
 
 KEPT = 64  # pictures; the least recently asked for goes first
 WAITING = 32  # pictures that may wait for those before them
@@ -19,7 +18,6 @@ EACH_S = 0.2  # that a picture takes, about
 LONGEST_S = 20.0  # that one may take
 IDLE_S = 60.0  # after which the process that draws gives its memory back
 PACKAGES = Path(__file__).parent.parent  # where the process finds this one
-REQUEST, ANSWER = struct.Struct(">Q"), struct.Struct(">?Q")  # see drawing.py
 BUNDLE = Order(None, "svg", "light")
 
 

@@ -1,9 +1,13 @@
-"""What a picture is of, as the server tells the process that draws: `drawing.py` there makes a chart of it.
+"""What a picture is of, and how the server (`renderer.py`) tells the process that draws it (`drawing.py`).
 
 Charts are not made in the server, and this imports nothing that makes them: Altair takes its time, and holds Python's
 lock meanwhile.
+
+    request     the size (8 bytes, big-endian), an encoded `Order`
+    answer      whether it is the picture or what went wrong (1 byte), the size (8 bytes, big-endian), as many bytes
 """
 
+import struct
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +17,7 @@ from service.explanations.record import Explanation
 
 Drawn = Literal["vl.json", "svg", "png"]
 ThemeName = Literal["light", "dark"]
+REQUEST, ANSWER = struct.Struct(">Q"), struct.Struct(">?Q")  # what is sent before each
 MOST = 12  # sequences of a request that are drawn above each other
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 
@@ -8,9 +9,9 @@ import pytest
 
 from service import renderer
 from service.errors import TooMany, Unavailable
-from service.explanations.subjects import All, Attention, Faithfulness, Occlusion, Order, Profile, Two, encode
+from service.explanations.subjects import REQUEST, All, Attention, Faithfulness, Occlusion, Order, Profile, Two, encode
 from service.explanations.summary import summarize
-from service.renderer import REQUEST, Renderer
+from service.renderer import Renderer
 from tests.service.explanations.builders import explanation
 
 SUBJECT = Attention(explanation(labels=["<yes>"]))
@@ -110,3 +111,4 @@ def test_a_server_that_ends_while_a_picture_is_drawn_leaves_no_traceback():
         process.stdin.write(REQUEST.pack(len(request)) + request)
         process.stdin.close()
         assert process.stderr.read() == b""
+        assert process.wait() == -signal.SIGPIPE
