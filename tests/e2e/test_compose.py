@@ -192,6 +192,7 @@ def test_prometheus_finds_every_server_and_has_the_alerts(compose):
             answer = prometheus.get("/api/v1/query", params={"query": 'up{job="attention-lstm"}'}).raise_for_status()
             return [one["value"][1] for one in answer.json()["data"]["result"]]
 
+        wait_until(lambda: prometheus.get("/-/ready").is_success, 60)  # until then it answers 503
         wait_until(lambda: asked() == ["1"] * len(running), 60)
         groups = prometheus.get("/api/v1/rules").raise_for_status().json()["data"]["groups"]
     rules = (ROOT / "monitoring/prometheus/rules.yml").read_text()
