@@ -1,7 +1,8 @@
 """monitoring/: its alerts fire as they should, and every query of its alerts and its dashboard finds numbers.
 
 A real Prometheus asks a real server; promtool tests the alerts (`rules.test.yml`). Grafana itself is not started: what
-it knows of a dashboard is asked of the types that its makers publish.
+it knows of a dashboard is asked of the types that its makers publish, and what its container can read and reach is
+tested in `test_compose.py`.
 """
 
 import json
