@@ -46,10 +46,10 @@ def serve(settings: Settings) -> int:
         StartupError: something is not as the settings say.
     """
     if settings.workers > 1:
-        from service import workers
+        from service.processes import workers
 
         return workers.serve(settings, _say)
-    from service import server
+    from service.processes import server
 
     return server.serve(settings, _say)
 

@@ -15,15 +15,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from service import VERSION, reading, wire
-from service.docs import add_examples
 from service.errors import Fault, HttpError, Invalid, Problem, StartupError
-from service.explanations.sqlite import SQLiteStore
-from service.explanations.store import Store
+from service.explanations.stores.sqlite import SQLiteStore
+from service.explanations.stores.store import Store
 from service.manifest import RuntimeOptions
-from service.memory import keep_trimming
+from service.models.memory import keep_trimming
+from service.models.repository import Repository
+from service.models.runtime import check_provider
+from service.models.watcher import watch
+from service.openapi import add_examples
+from service.pictures.renderer import Renderer
 from service.predictor import Predictor
-from service.renderer import Renderer
-from service.repository import Repository
 from service.routes import (
     attention,
     compare,
@@ -41,12 +43,10 @@ from service.routes import (
     summary,
     web,
 )
-from service.runtime import check_provider
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
 from service.telemetry.requests import Observed, current
 from service.telemetry.shared import Shared
-from service.watcher import watch
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def open_store(settings: Settings) -> Store | None:
     if kind == "sqlite":
         return SQLiteStore(Path(path), *bounds)
     try:
-        from service.explanations.valkey import ValkeyStore  # an extra, and slow to import
+        from service.explanations.stores.valkey import ValkeyStore  # an extra, and slow to import
     except ImportError as error:
         raise StartupError(f"expected the package valkey for --store {settings.store}, received: {error}") from error
     return ValkeyStore(settings.store, *bounds)

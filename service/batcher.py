@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
-from service import turns
+from service import deferred
 
 logger = logging.getLogger(__name__)
 
@@ -305,7 +305,7 @@ class Batcher(Generic[K, W, R]):
     def _ran(self, key: K, jobs: Sequence[Job[K, W, R]], outcomes: Sequence[R | Exception]) -> None:
         """Gives each job its part's outcome; one with more parts waits again, behind the others."""
         self._running = ()
-        with turns.Run():
+        with deferred.Run():
             for job, outcome in zip(jobs, outcomes, strict=True):
                 job.next += 1
                 if isinstance(outcome, Exception):

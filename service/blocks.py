@@ -1,6 +1,6 @@
 """Sequences that come as one padded array, held to what their model takes; and answers as such arrays.
 
-Whoever sends arrays (`open_inference/`, `npy.py`) has checked that as many bytes came as the shape says.
+Whoever sends arrays (`open_inference/`, `npy/`) has checked that as many bytes came as the shape says.
 """
 
 import math

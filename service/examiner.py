@@ -24,9 +24,9 @@ from service.explanations import faithfulness
 from service.explanations.faithfulness import Fast, Measured, Removed, Test
 from service.explanations.record import Explanation, Ragged, steps
 from service.inference import Found, Key, Part, merge, split
-from service.loading import Model
 from service.manifest import UNKNOWN, Manifest, Task, Verdict
-from service.repository import Repository
+from service.models.loading import Model
+from service.models.repository import Repository
 from service.schemas import Baseline
 from service.settings import Settings
 from service.telemetry.collect import Telemetry

@@ -12,10 +12,10 @@ from service import padding
 from service.arrays import FloatArray, IntArray
 from service.batcher import Limits
 from service.errors import Fault, Invalid
-from service.loading import Model
+from service.models.codec import Codec
+from service.models.loading import Model
 from service.ragged import Ragged
 from service.telemetry.collect import Telemetry
-from service.text import Codec
 
 # What a decoder computes with at every input step for each output step, about: a run of text is bounded as if its
 # sequences had so many features.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from service.arrays import IntArray
-from service.cost import Cost
+from service.models.cost import Cost
 
 
 def plan(lengths: IntArray, max_count: int, max_steps: int, cost: Cost) -> Iterator[IntArray]:

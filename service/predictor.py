@@ -19,14 +19,14 @@ from service.batcher import INLINE_ALONE_S, INLINE_S, Batcher, DeadlineExceeded,
 from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.examiner import Examiner, check_count, check_fast
 from service.explanations.record import Explanation
-from service.explanations.store import Store, StoreDown, StoreError
+from service.explanations.stores.store import Store, StoreDown, StoreError
 from service.explanations.tally import Tally
 from service.inference import Found, Inference, Key, Part
-from service.loading import Model
 from service.manifest import Manifest
+from service.models.loading import Model
+from service.models.repository import Repository
+from service.models.runtime import available_cpus
 from service.ragged import Ragged
-from service.repository import Repository
-from service.runtime import available_cpus
 from service.schemas import PredictRequest
 from service.settings import Settings
 from service.telemetry.collect import Telemetry

@@ -13,8 +13,8 @@ from service import wire
 from service.batcher import Full
 from service.errors import Failed, Fault, HttpError, Invalid, TooMany
 from service.explanations.record import Explanation
-from service.lines import Endless, Entry, Lines
-from service.loading import Model
+from service.models.loading import Model
+from service.ndjson import Endless, Entry, Lines
 from service.predictor import Prediction, Predictor
 from service.ragged import Ragged
 from service.schemas import PredictRequest

@@ -14,9 +14,9 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, SettingsConfigDict
 
 from service.errors import ModelError, StartupError
-from service.loading import load
 from service.manifest import GRAPH_FILE, MANIFEST_FILE, Manifest, RuntimeOptions
-from service.runtime import Runtime, available_cpus
+from service.models.loading import load
+from service.models.runtime import Runtime, available_cpus
 from service.settings import Provider
 
 BATCHES = [2**i for i in range(11)]  # 1 to 1024

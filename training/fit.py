@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field
 from rich.console import Console
 
-from service.explanations.chart import svg
+from service.explanations.charts.rendering import svg
 from service.manifest import Task
 from training.data.batches import JUDGED, feed
 from training.data.datasets import BUILT_IN, Data

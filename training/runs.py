@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.explanations.chart import PADDING, Chart
-from service.explanations.stacking import WIDTH
+from service.explanations.charts.chart import PADDING, Chart
+from service.explanations.charts.stacking import WIDTH
 
 RUN_FILE, METRICS_FILE, REPORT_FILE, CURVE_FILE = "run.json", "metrics.json", "report.html", "learning-curve.svg"
 MODEL_FILE, HISTORY_FILE, SEARCH_FILE = "model.keras", "history.json", "search.json"

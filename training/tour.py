@@ -11,10 +11,11 @@ import numpy as np
 import onnxruntime as ort
 
 from service.explanations import faithfulness
-from service.explanations.chart import PADDING, Chart, svg
-from service.explanations.charts import explanation_chart
+from service.explanations.charts.chart import PADDING, Chart
+from service.explanations.charts.rendering import svg
+from service.explanations.charts.sequences import explanation_chart
+from service.explanations.charts.themes import LIGHT
 from service.explanations.record import Explanation, Ragged
-from service.explanations.themes import LIGHT
 from service.manifest import GRAPH_FILE, Manifest, Verdict
 from training.data.datasets import Data, planted
 from training.evaluate import predict

@@ -16,7 +16,7 @@ from benchmarks.serving.pictures import cases_chart, growth_chart
 from benchmarks.serving.plan import Plan
 from benchmarks.serving.report import Outcome, markdown, tables
 from benchmarks.serving.servers import pin
-from service.explanations.chart import svg
+from service.explanations.charts.rendering import svg
 
 
 def main() -> int:

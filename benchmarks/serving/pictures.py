@@ -3,8 +3,8 @@
 import altair as alt
 
 from benchmarks.serving.report import Outcome, Point, medians
-from service.explanations.chart import PADDING, Chart, Data
-from service.explanations.themes import LIGHT
+from service.explanations.charts.chart import PADDING, Chart, Data
+from service.explanations.charts.themes import LIGHT
 
 COLORS = {"ours": "#1c64f2", "plain": "#d9730d", "bare": "#8593a3"}
 OTHERS = ["#0b8a6f", "#9b51e0", "#5b6572", "#c2185b"]  # of peers

@@ -5,7 +5,7 @@ import numpy as np
 from service import blocks
 from service.errors import Fault, Invalid
 from service.explanations.record import Explanation
-from service.loading import Model
+from service.models.loading import Model
 from service.npy.files import read_npy, read_npz, write_npy, write_npz
 from service.predictor import Prediction, Predictor, Write
 from service.schemas import PredictRequest

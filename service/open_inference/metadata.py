@@ -4,11 +4,11 @@ from typing import Literal
 
 from service import VERSION
 from service.manifest import Manifest
+from service.models.repository import Repository
+from service.models.versions import Version
 from service.open_inference.answers import outputs
 from service.open_inference.schemas import IndexEntry, ModelMetadata, ServerMetadata, TensorMetadata
-from service.repository import Repository
 from service.schemas import State
-from service.versions import Version
 
 SERVER = ServerMetadata(
     name="attention-lstm",

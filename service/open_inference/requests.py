@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from service import reading
 from service.blocks import read_block
 from service.errors import Invalid
-from service.loading import Model
 from service.manifest import Manifest
+from service.models.loading import Model
 from service.open_inference.answers import Answer
 from service.open_inference.schemas import InferRequest
 from service.open_inference.tensors import invalid, read_tensors

@@ -6,9 +6,9 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from service import VERSION, reading
-from service.explanations.given import read_explanation, read_importance
-from service.explanations.subjects import Attention, Occlusion, Subject
 from service.npy.requests import JSON
+from service.pictures.given import read_explanation, read_importance
+from service.pictures.orders import Attention, Occlusion, Subject
 from service.routes import problems
 from service.routes.bodies import read_body
 from service.routes.caching import etag

@@ -12,7 +12,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from service.errors import Fault, Invalid, NotFound
 from service.explanations import export
 from service.explanations.record import Explanation
-from service.explanations.store import Filter, Store
+from service.explanations.stores.store import Filter, Store
 from service.routes import problems
 from service.routes.filtering import Label, Since, Until, Version, in_utc
 from service.routes.finding import StoreDep, ask_store, read_pages

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from service.explanations.store import Filter
+from service.explanations.stores.store import Filter
 
 Model = Annotated[str | None, Query(min_length=1, description="only of this model")]
 Version = Annotated[int | None, Query(ge=1, description="only of this version", le=2**31)]

@@ -6,9 +6,9 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Path, Query, Request
 
 from service.errors import NotFound, Unavailable
-from service.explanations.paging import pages
 from service.explanations.record import Explanation
-from service.explanations.store import Filter, Store, StoreError
+from service.explanations.stores.paging import pages
+from service.explanations.stores.store import Filter, Store, StoreError
 
 NO_INPUTS = "this one's are not: the server is told to leave them out (--store-inputs false)"
 R = TypeVar("R")

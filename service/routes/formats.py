@@ -1,4 +1,4 @@
-"""The formats of pictures: all are one chart, made and drawn in a process of its own, see renderer.py.
+"""The formats of pictures: all are one chart, made and drawn in a process of its own, see pictures/.
 
 .vl.json    its Vega-Lite definition, with its data
 .svg .png   drawn
@@ -13,10 +13,10 @@ from fastapi import Depends, Header, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from service import VERSION
-from service.explanations import subjects
-from service.explanations.standalone import standalone
-from service.explanations.subjects import Order, Subject
-from service.renderer import Renderer
+from service.explanations.charts import formats
+from service.explanations.charts.standalone import standalone
+from service.pictures.orders import Order, Subject
+from service.pictures.renderer import Renderer
 from service.routes import problems
 from service.routes.caching import etag, is_known
 
@@ -55,7 +55,7 @@ def pictures(*statuses: int) -> dict[int | str, Any]:
 
 RendererDep = Annotated[Renderer, Depends(get_renderer)]
 Suffix = Annotated[Format, Path(description="vl.json is the Vega-Lite definition of the others, with its data")]
-ThemeName = Annotated[subjects.ThemeName, Query(description="what the picture is to stand on")]
+ThemeName = Annotated[formats.ThemeName, Query(description="what the picture is to stand on")]
 Known = Annotated[str | None, Header(alias="If-None-Match", include_in_schema=False)]
 
 
@@ -64,7 +64,7 @@ async def answer(
     make: Callable[[], Awaitable[Subject]],
     identity: tuple[object, ...],
     format: Format,
-    theme: subjects.ThemeName,
+    theme: formats.ThemeName,
     known: str | None,
     keep: str,
 ) -> Response:
@@ -89,7 +89,7 @@ async def draw(
     name: str,
     subject: Subject,
     format: Format,
-    theme: subjects.ThemeName,
+    theme: formats.ThemeName,
     headers: dict[str, str],
 ) -> Response:
     """A picture.

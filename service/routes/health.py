@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 
 from service.errors import Draining, Unavailable
-from service.explanations.store import Store
-from service.repository import Repository
+from service.explanations.stores.store import Store
+from service.models.repository import Repository
 from service.routes import problems
 from service.schemas import Status
 

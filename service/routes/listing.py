@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from service.errors import Fault, Invalid
 from service.explanations.record import Explanation
-from service.explanations.store import Entry, Filter, Store
+from service.explanations.stores.store import Entry, Filter, Store
 from service.routes import problems
 from service.routes.filtering import FilterDep, Label, Model, Until, Version, in_utc
 from service.routes.finding import StoreDep, ask_store, read_pages

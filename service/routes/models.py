@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request
 
 from service.errors import PinsError, Unavailable
 from service.manifest import Manifest
-from service.repository import Repository
+from service.models.repository import Repository
+from service.models.versions import Version
 from service.routes import problems
 from service.schemas import BrokenInfo, DefaultInfo, ModelInfo, ModelList, PinInfo, PinRequest, StateInfo
-from service.versions import Version
 
 router = APIRouter(tags=["models"])
 

@@ -10,6 +10,7 @@ from service import reading, wire
 from service.errors import Unavailable
 from service.explanations.record import Explanation
 from service.fast import LARGE
+from service.models.repository import Repository
 from service.open_inference import metadata
 from service.open_inference.answers import Answer
 from service.open_inference.requests import read
@@ -29,7 +30,6 @@ from service.open_inference.schemas import (
 )
 from service.open_inference.tensors import invalid
 from service.predictor import Predictor
-from service.repository import Repository
 from service.routes.attention import describe_sequence
 from service.routes.bodies import read_body, unless_gone
 from service.routes.health import readyz

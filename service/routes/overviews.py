@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from service import wire
 from service.errors import Fault, Invalid
-from service.explanations.subjects import Profile, Subject, Two
+from service.pictures.orders import Profile, Subject, Two
 from service.routes.caching import ASK_AGAIN, FOREVER
 from service.routes.filtering import FilterDep
 from service.routes.finding import Sequence, StoreDep, find_sequence

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from service.explanations.subjects import MOST, All, Attention, Faithfulness, Occlusion, Subject
+from service.pictures.orders import MOST, All, Attention, Faithfulness, Occlusion, Subject
 from service.routes.caching import FOREVER
 from service.routes.examining import ExaminerDep, Held, ask
 from service.routes.faithfulness import verdict_in_words

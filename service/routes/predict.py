@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from service import reading
 from service.errors import UnsupportedMediaType
 from service.fast import LARGE
-from service.lines import LineResponse
+from service.ndjson import LineResponse
 from service.npy.requests import JSON, NPY, NPZ, answer_as, wanted
 from service.npy.requests import read as read_arrays
 from service.predictor import Prediction, Predictor

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from service import wire
 from service.errors import Fault, Invalid
 from service.explanations.record import Explanation
-from service.explanations.store import Filter, Store
+from service.explanations.stores.store import Filter, Store
 from service.explanations.summary import summarize, weights_of
 from service.routes import problems
 from service.routes.filtering import FilterDep

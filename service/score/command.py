@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from service.errors import StartupError
-from service.loading import Model
-from service.runtime import available_cpus
+from service.models.loading import Model
+from service.models.runtime import available_cpus
 from service.score import local
 from service.score.options import Scoring
 from service.score.parts import Parts

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from service.loading import Model
+from service.models.loading import Model
 from service.score.chunks import starts
 from service.score.columns import Columns, plain
 from service.score.parts import Parts, write_part

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from service import padding
 from service.arrays import FloatArray, IntArray
-from service.cost import Cost
 from service.errors import ModelError, StartupError
-from service.folders import scan
-from service.loading import Model, load
 from service.manifest import GRAPH_FILE, Manifest, RuntimeOptions
+from service.models.cost import Cost
+from service.models.folders import scan
+from service.models.loading import Model, load
+from service.models.runtime import Outputs, Runtime
 from service.ragged import Ragged
-from service.runtime import Outputs, Runtime
 from service.score.chunks import Chunk, said, to_chunk
 from service.score.columns import Columns
 from service.settings import Provider

@@ -6,12 +6,12 @@ import pyarrow as pa
 from service import padding
 from service.arrays import FloatArray, IntArray
 from service.inference import DECODER_VALUES
-from service.loading import Model
+from service.models.codec import Codec
+from service.models.loading import Model
 from service.ragged import Ragged
 from service.score.chunks import said
 from service.score.columns import Columns, plain
 from service.score.scorer import MAX_VALUES, NEVER_SPLIT, Fault
-from service.text import Codec
 
 
 class TextScorer:

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from service.manifest import Manifest
-from service.text import Codec
+from service.models.codec import Codec
 from tests.serving import MODELS, ROOT
 
 PYTHON = ROOT / ".venv" / "clients" / "bin" / "python"

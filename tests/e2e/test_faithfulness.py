@@ -206,7 +206,7 @@ def test_predict_can_have_the_cheap_part(client, kept):
         assert one["comprehensiveness"] == pytest.approx(other["comprehensiveness"]["attention"], abs=1e-6)
         assert one["sufficiency"] == pytest.approx(other["sufficiency"]["attention"], abs=1e-6)
     assert found[0]["random_comprehensiveness"] < found[0]["comprehensiveness"]
-    chunked = client.post(  # not on the lane of plain predictions
+    chunked = client.post(  # not on the fast path
         "/predict",
         content=iter([json.dumps({**body, "faithfulness": "fast"}).encode()]),
         headers={"Content-Type": "application/json"},

@@ -244,7 +244,7 @@ def test_a_lazy_model_is_loaded_by_the_first_request(start):
 
 @pytest.mark.parametrize("large", [False, True])
 def test_requests_that_wait_for_a_model_are_all_answered(start, large):
-    """Those of one sequence take the lane beneath ASGI; large ones are read on a thread."""
+    """Those of one sequence take the fast path beneath ASGI; large ones are read on a thread."""
     models = start("--load", "lazy")
     body = {**BODY, "sequences": [SEQUENCE] * (5000 if large else 1)}
     statuses = []

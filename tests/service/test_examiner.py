@@ -7,8 +7,8 @@ import pytest
 from service import examiner as module
 from service.batcher import DeadlineExceeded
 from service.errors import Invalid, NotFound
+from service.models.repository import Repository
 from service.predictor import Predictor
-from service.repository import Repository
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
 from tests.service.explanations.builders import explanation

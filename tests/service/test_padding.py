@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service import padding
-from service.cost import Cost
+from service.models.cost import Cost
 
 FREE = Cost(overhead=0, per_time=0, per_step=1)  # a run more costs nothing
 DEAR = Cost(overhead=1e9, per_time=0, per_step=1)

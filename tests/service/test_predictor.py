@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from service.errors import Invalid
-from service.explanations.sqlite import SQLiteStore
-from service.explanations.store import Filter, StoreError
+from service.explanations.stores.sqlite import SQLiteStore
+from service.explanations.stores.store import Filter, StoreError
+from service.models.repository import Repository
 from service.predictor import Predictor, name_labels
-from service.repository import Repository
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
 from tests.service.graphs import mean_model, write_model

@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 
 from service import reading, wire
 from service.errors import Invalid, NotJson
-from service.explanations import bundles
 from service.explanations.record import Explanation, Ragged
+from service.explanations.stores import bundles
 from service.manifest import Decoding, Lengths, Manifest, Parity, Vocabulary
 from service.schemas import PredictRequest
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from service.explanations.chart import svg
+from service.explanations.charts.rendering import svg
 from training.data.datasets import Data, Dataset, planted
 from training.fit import Run, fit, fit_seed
 from training.models import ModelConfig

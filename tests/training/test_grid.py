@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from service.loading import load
 from service.manifest import Attention
+from service.models.loading import load
 from training.export import check_contract
 from training.models import ModelConfig, Scaling, build
 from training.publish import publish

@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 from keras import layers
 
-from service.loading import load
 from service.manifest import Attention, Lengths, Manifest
+from service.models.loading import load
 from training.data.datasets import Dataset, planted
 from training.evaluate import Metrics, evaluate
 from training.export import ExportError

@@ -3,10 +3,10 @@
 import altair as alt
 import numpy as np
 
-from service.explanations.chart import Chart, Row, View
-from service.explanations.charts import explanation_chart
+from service.explanations.charts.chart import Chart, Row, View
+from service.explanations.charts.sequences import explanation_chart
+from service.explanations.charts.themes import LIGHT
 from service.explanations.record import Explanation
-from service.explanations.themes import LIGHT
 from service.manifest import Deletion
 from training.judging.quality import Bin
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from html import escape
 
-from service.explanations.chart import Chart, svg
+from service.explanations.charts.chart import Chart
+from service.explanations.charts.rendering import svg
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f3f5f8; --card: #fff; --ink: #1f2933; --faint: #52606d; --line: #d9e0e8 }

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import BaseModel, ConfigDict
 
-from service.explanations.charts import explanation_chart
+from service.explanations.charts.sequences import explanation_chart
 from service.explanations.faithfulness import Measured, measure, summarize
 from service.explanations.record import Explanation, Ragged
 from service.manifest import START, UNKNOWN, Baseline, Faithfulness, Quality, Twin, Vocabulary

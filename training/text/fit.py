@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from rich.console import Console
 
-from service.explanations.chart import svg
+from service.explanations.charts.rendering import svg
 from service.manifest import START, Vocabulary
 from training.data.tables import fingerprint
 from training.runs import (

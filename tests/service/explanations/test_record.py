@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from service.explanations.bundles import decode, encode
 from service.explanations.record import steps
+from service.explanations.stores.bundles import decode, encode
 from service.ragged import Ragged
 from tests.service.explanations.builders import explanation
 

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from service.explanations.chart import svg
+from service.explanations.charts.rendering import svg
 from service.explanations.record import Explanation
 from service.manifest import Deletion
 from training.judging import pictures

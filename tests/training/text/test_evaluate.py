@@ -4,9 +4,9 @@ import shutil
 import numpy as np
 import pytest
 
-from service.loading import load
 from service.manifest import Manifest
-from service.text import Codec
+from service.models.codec import Codec
+from service.models.loading import load
 from training.export import ExportError
 from training.text.evaluate import TextMetrics, evaluate_pairs, weight_on_evidence
 from training.text.fit import PairsRun, is_pairs

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from service.loading import load
 from service.manifest import Attention, Decoding, Lengths, Vocabulary
+from service.models.loading import load
 from training.text.decoding import Decoder
 from training.text.export import check_parity, to_onnx
 from training.text.fit import arrays

@@ -1,0 +1,1 @@
+"""The models being served: found on disk, loaded, swapped, run."""

@@ -1,0 +1,1 @@
+"""Pictures of explanations, made and drawn in a process of their own."""

@@ -1,0 +1,308 @@
+"""The contract of a store, which each of them keeps."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from uuid_utils import UUID
+
+from service.explanations.record import Ragged
+from service.explanations.stores.sqlite import SQLiteStore
+from service.explanations.stores.store import Filter
+from service.explanations.stores.valkey import ValkeyStore
+from tests.service.explanations.builders import explanation, put
+from tests.valkeys import valkey_server
+
+NOBODY = "00000000-0000-7000-8000-000000000000"
+
+
+class Clock:
+    def __init__(self):
+        self.now = time.time()
+
+    def __call__(self):
+        return self.now
+
+
+class Kept:
+    """A store on an event loop of its own."""
+
+    def __init__(self, make, clock):
+        self.make, self.clock = make, clock
+        self._runner = asyncio.Runner()
+        self.open()
+
+    def open(self, max_count=5):
+        self.store = self.make(max_count=max_count, max_age=100, clock=self.clock)
+        self.do(self.store.open())
+
+    def close(self):
+        self.do(self.store.close())
+
+    def do(self, coroutine):
+        return self._runner.run(coroutine)
+
+    def put(self, count=None, **fields):
+        """Puts explanations together; returns the id, or a count of ids."""
+        made = [explanation(**{"created": self.clock.now, **fields}) for _ in range(count or 1)]
+
+        async def keep():
+            await asyncio.gather(*(put(self.store, one) for one in made))
+
+        self.do(keep())
+        return made[0].id if count is None else [one.id for one in made]
+
+    def get(self, id):
+        return self.do(self.store.get(id))
+
+    def delete(self, id):
+        return self.do(self.store.delete(id))
+
+    def read(self, limit=10, **filter):
+        return [one.id for one in self.do(self.store.read(Filter(**filter), limit))]
+
+    def delete_all(self, **filter):
+        return self.do(self.store.delete_all(Filter(**filter)))
+
+    def list(self, limit=10, **filter):
+        return self.do(self.store.latest(Filter(**filter), limit))
+
+    def ids(self, limit=10, **filter):
+        return [entry.id for entry in self.list(limit, **filter)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with valkey_server() as server:
+        yield server
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "valkey"])
+def kept(request, tmp_path, clock):
+    if request.param == "sqlite":
+        kept = Kept(lambda **bounds: SQLiteStore(tmp_path / "sub" / "explanations.sqlite3", **bounds), clock)
+    else:
+        server = request.getfixturevalue("server")
+        with server.client() as client:
+            client.flushdb()
+        kept = Kept(lambda **bounds: ValkeyStore(server.url, **bounds), clock)
+    yield kept
+    kept.close()
+    kept._runner.close()
+
+
+def test_what_was_put_is_got_and_listed_newest_first(kept, clock):
+    first, second = kept.put(), kept.put(steps=(2, 3), labels=["yes", "no"], model="other", version=3)
+    found = kept.get(second)
+    assert (found.id, found.created, found.labels) == (second, clock.now, ["yes", "no"])
+    assert [found.sequences[i].shape for i in range(2)] == [(2, 2), (3, 2)]
+    newest, oldest = kept.list()
+    assert (newest.id, newest.model, newest.version) == (second, "other", 3)
+    assert (newest.sequences, list(newest.labels), newest.created) == (2, ["no", "yes"], clock.now)
+    assert (oldest.id, list(oldest.labels)) == (first, ["yes"])
+
+
+@pytest.mark.parametrize("id", ["nope", NOBODY])
+def test_what_was_never_put_is_none(kept, id):
+    kept.put()
+    assert kept.get(id) is None
+    assert kept.delete(id) is False
+
+
+def test_filters(kept, clock):
+    a = kept.put(model="a", labels=["x"], created=clock.now - 50)
+    b2 = kept.put(model="b", version=2, labels=["y"], created=clock.now - 50)
+    b1 = kept.put(model="b", labels=None)
+    assert kept.ids() == [b1, b2, a]
+    assert kept.ids(model="b") == [b1, b2]
+    assert kept.ids(model="b", version=2) == [b2]
+    assert kept.ids(version=1) == [b1, a]
+    assert kept.ids(label="x") == [a]
+    assert kept.ids(label="x", model="b") == kept.ids(label="x", version=2) == []
+    assert kept.ids(label="y", model="b") == kept.ids(label="y", version=2) == [b2]
+    assert kept.ids(label="y", model="b", version=2) == [b2]
+    assert kept.ids(since=datetime.fromtimestamp(clock.now - 10, UTC)) == [b1]
+    assert kept.ids(since=datetime(1, 1, 1, tzinfo=UTC)) == [b1, b2, a]
+    assert kept.ids(model="nobody") == []
+
+
+@pytest.mark.parametrize("filter", [{}, {"model": "m"}, {"model": "m", "version": 1}, {"label": "yes"}])
+def test_a_cursor_goes_on_where_the_page_before_ended(kept, filter):
+    ids = [kept.put() for _ in range(5)][::-1]
+    assert kept.ids(limit=2, **filter) == ids[:2]
+    assert kept.ids(limit=2, before=ids[1], **filter) == ids[2:4]
+    assert kept.ids(limit=2, before=ids[3], **filter) == ids[4:]
+    assert kept.ids(limit=2, before=ids[4], **filter) == []
+
+
+def test_the_oldest_go_when_there_are_too_many(kept):
+    ids = [kept.put() for _ in range(4)] + kept.put(count=4)
+    for filter in ({}, {"model": "m"}, {"model": "m", "version": 1}, {"label": "yes"}):
+        assert sorted(kept.ids(**filter)) == sorted(ids[3:])
+    assert [id for id in ids if kept.get(id)] == ids[3:]
+
+
+def test_a_smaller_bound_holds_from_the_next_put_on(kept):
+    kept.put(count=5)
+    kept.close()
+    kept.open(max_count=2)
+    newest = kept.put()
+    assert len(kept.ids()) == 2
+    assert kept.ids()[0] == newest
+
+
+def test_what_is_too_old_is_gone_before_anything_is_put(kept, clock):
+    id = kept.put()
+    clock.now += 100.5
+    assert kept.get(id) is None
+    assert kept.ids() == []
+
+
+def test_what_is_deleted_is_gone(kept):
+    id, other = kept.put(), kept.put()
+    assert kept.delete(id) is True
+    assert kept.delete(id) is False
+    assert kept.get(id) is None
+    assert kept.ids() == kept.ids(label="yes") == kept.ids(model="m", version=1) == [other]
+
+
+def at(seconds):
+    """Fields of an explanation made at that time."""
+    return {"id": str(UUID(bytes=int(seconds * 1000).to_bytes(6, "big") + b"\x70" + b"\x80" * 9)), "created": seconds}
+
+
+def test_what_is_read_is_what_is_listed_whole(kept):
+    ids = [*kept.put(count=3), kept.put(model="other")]
+    for filter in ({}, {"model": "m"}, {"label": "yes"}, {"model": "nobody"}, {"before": ids[1]}):
+        assert kept.read(**filter) == kept.ids(**filter)
+    assert kept.read(limit=2) == kept.ids(limit=2) == sorted(ids, reverse=True)[:2]
+    [newest] = kept.do(kept.store.read(Filter(), 1))
+    assert newest.sequences[0].shape == (5, 2)
+
+
+def test_what_was_made_before_a_time(kept, clock):
+    old, new = kept.put(**at(clock.now - 50)), kept.put(**at(clock.now - 10))
+    until = datetime.fromtimestamp(clock.now - 30, UTC)
+    assert kept.ids(until=until) == kept.read(until=until) == [old]
+    assert kept.ids(since=until) == [new]
+    assert kept.ids(until=datetime.fromtimestamp(clock.now - 60, UTC)) == []
+    assert kept.delete_all(until=until) == 1
+    assert kept.ids() == [new]
+
+
+def test_all_that_pass_a_filter_are_deleted(kept):
+    ids = kept.put(count=3, labels=["no"])
+    [other] = kept.put(count=1, labels=["yes"])
+    assert kept.delete_all(label="nobody") == 0
+    assert kept.delete_all(model="m", label="no") == 3
+    assert [id for id in ids if kept.get(id)] == kept.ids(label="no") == []
+    assert kept.ids() == kept.read() == [other]
+    assert kept.delete_all(model="m") == 1
+    assert kept.ids() == []
+
+
+def test_one_of_those_kept_together_is_deleted_alone(kept):
+    ids = kept.put(count=4)
+    kept.ids()
+    ids += kept.put(count=1, model="other")
+    for id in (ids[1], ids[3], ids[4], ids[0]):
+        assert kept.delete(id) is True
+        assert kept.delete(id) is False
+    assert [id for id in ids if kept.get(id)] == kept.ids() == [ids[2]]
+
+
+def test_what_comes_after_the_newest_was_deleted_is_found(kept):
+    deleted = kept.put()
+    kept.ids()
+    kept.delete(deleted)
+    assert kept.ids() == []
+    following = [kept.put(), kept.put()]
+    assert kept.get(following[0]).id == following[0]
+    assert kept.ids() == following[::-1]
+
+
+def test_notes_go_with_what_they_are_about(kept):
+    id, other = kept.put(), kept.put()
+
+    def note(id, name="test"):
+        return kept.do(kept.store.note(id, name))
+
+    def keep(id, name="test"):
+        kept.do(kept.store.keep_note(id, name, f"{name} {id}".encode()))
+
+    assert note(id) is None
+    for name in ("test", "other", "test"):
+        keep(id, name)
+    keep(other)
+    assert (note(id), note(id, "other"), note(other)) == tuple(
+        text.encode() for text in (f"test {id}", f"other {id}", f"test {other}")
+    )
+    kept.delete(id)
+    assert note(id) is note(id, "other") is None
+    assert note(other) is not None
+    kept.delete_all(model="m")
+    assert note(other) is None
+    for gone in (id, NOBODY, "nope"):
+        keep(gone)
+        assert note(gone) is None
+
+
+def test_those_kept_together_come_back_as_they_were(kept):
+    """Of two models, of different lengths, one of them of texts."""
+    numbers = [explanation(created=kept.clock.now, steps=steps, labels=None) for steps in ((2,), (3, 4), (5,))]
+    texts = [
+        explanation(
+            created=kept.clock.now,
+            steps=(2, 3)[:count],
+            model="texts",
+            sequences=None,
+            attention=Ragged.of_matrices([np.eye(3, 4 + i, dtype=np.float32) for i in range(count)]),
+            texts=[f"text {i}" for i in range(count)],
+            answers=["abc"] * count,
+            unknown=[[i] for i in range(count)],
+        )
+        for count in (1, 2)
+    ]
+    made = [numbers[0], texts[0], *numbers[1:], texts[1]]
+
+    async def keep():
+        await asyncio.gather(*(put(kept.store, one) for one in made))
+
+    kept.do(keep())
+    for before in made:
+        after = kept.get(before.id)
+        for field in after.__struct_fields__:
+            one, other = getattr(before, field), getattr(after, field)
+            if isinstance(one, Ragged | np.ndarray):
+                assert [part.tolist() for part in one] == [part.tolist() for part in other]
+            else:
+                assert one == other
+
+
+def test_a_restart_finds_what_was_kept(kept):
+    id = kept.put()
+    kept.close()
+    kept.open()
+    assert kept.get(id).id == id
+    assert kept.ids() == [id]
+
+
+def test_what_is_put_together_is_kept_together_and_before_it_closes(kept):
+    made = [explanation(created=kept.clock.now) for _ in range(5)]
+
+    async def put_and_close():
+        futures = [put(kept.store, one) for one in made]
+        await asyncio.sleep(0)  # the first are on their way
+        await kept.store.close()
+        return [future.done() for future in futures]
+
+    assert kept.do(put_and_close()) == [True] * 5
+    kept.open()
+    assert sorted(kept.ids()) == sorted(one.id for one in made)
