@@ -60,7 +60,7 @@ class Service(FastAPI):
 
 
 def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
-    """Loads every model, opens the store, and puts the app together.
+    """Opens the models (and loads them, unless they are lazy) and the store, and puts the app together.
 
     Args:
         shared: the numbers, where several workers have them together.

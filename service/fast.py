@@ -20,7 +20,8 @@ from service.schemas import PredictRequest
 CACHED = 64  # lengths of so few sequences are kept
 KNOWN, LONGEST_FRAME = 256, 256  # frames that are kept, and bytes of one
 LARGEST_SQUARE = 1e76  # sum of squares of numbers that are all within float32
-LARGE = 1_000_000  # bytes; a parser keeps the memory of the largest body it has read
+# Bytes. A larger one is read on a thread, off the fast path, by a parser of its own: each keeps memory for its largest.
+LARGE_BODY = 1_000_000
 _DROPPED = bytes(set(range(256)) - set(b"[],"))
 _PLACEHOLDER: list[Any] = [None]  # for the sequences, where the fields around them are checked
 _parser = simdjson.Parser()
@@ -71,7 +72,7 @@ def read(body: bytes) -> FastRequest | None:
     start, stop = body.find(b"["), body.rfind(b"]") + 1
     frame = body[:start], body[stop:]
     fields = _known.get(frame)
-    parser = _parser if len(body) < LARGE else simdjson.Parser()
+    parser = _parser if len(body) < LARGE_BODY else simdjson.Parser()
     document: Any = None
     try:
         document = parser.parse(body)

@@ -95,7 +95,7 @@ class Predictor:
 
     async def predict(self, body: bytes) -> bytes:
         """Request body to answer body; see `answer`."""
-        return await self.answer(partial(self.read, body), large=len(body) >= fast.LARGE)
+        return await self.answer(partial(self.read, body), large=len(body) >= fast.LARGE_BODY)
 
     async def answer(self, read: Callable[[], Prediction], large: bool = False) -> bytes:
         """The answer to the request that `read` reads. Cancelled, it drops the work.

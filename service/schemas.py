@@ -1,4 +1,4 @@
-"""The JSON bodies of the API, as documented in /docs. `wire.py` reads and writes those of /predict."""
+"""The JSON bodies of the API, as documented in /docs. `reading.py` reads and `wire.py` writes those of /predict."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

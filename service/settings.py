@@ -20,6 +20,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         cli_kebab_case=True,
+        cli_implicit_flags=True,
         cli_prog_name="python -m service",
     )
 

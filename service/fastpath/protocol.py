@@ -84,7 +84,7 @@ class PredictProtocol(HttpToolsProtocol):
         self.telemetry: Telemetry = service.state.telemetry
         self.log_requests: bool = service.state.settings.access_log
         self.settings: Settings = service.state.settings
-        self.largest = min(self.settings.max_body, fast.LARGE)
+        self.largest = min(self.settings.max_body, fast.LARGE_BODY)
         self.plain = formats.Plain(self.predictor)
         self.reading = False  # a request has begun and not ended
         self.head: Head | None = None  # of the request that was begun last, where it is one to know again

@@ -36,7 +36,7 @@ def serve(settings: Settings, started: Callable[[str], None]) -> int:
     """
     if sys.platform != "linux":
         raise StartupError(f"expected --workers 1: processes share a port on Linux only, and this is {sys.platform}")
-    supervisor = Supervisor(settings)
+    supervisor = Supervisor()
     with reserve(settings.host, settings.port) as reserved, _folder() as folder:
         supervisor.run(settings.model_copy(update={"port": reserved.getsockname()[1]}), folder, started)
     return 0
@@ -45,7 +45,7 @@ def serve(settings: Settings, started: Callable[[str], None]) -> int:
 class Supervisor:
     """Keeps as many workers as the settings say, until it is told to stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self) -> None:
         self._seats: list[Seat] = []
         self._told_to_stop = False
         for number in (signal.SIGINT, signal.SIGTERM):

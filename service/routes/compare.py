@@ -1,9 +1,9 @@
 """GET /attention/compare, of two explanations, and POST /attention/{id}/compare, of one with another model's answer."""
 
+import asyncio
 import time
 from typing import Annotated, Any
 
-import anyio.to_thread
 import msgspec
 import numpy as np
 import orjson
@@ -60,7 +60,7 @@ async def _answer(a: Explanation, b: Explanation) -> Response:
     if len(a) != len(b):
         expected = f"an explanation with as many sequences, {len(a)}"
         raise Invalid([Fault(pointer="the query parameter b", expected=expected, received=str(len(b)))])
-    sequences = await anyio.to_thread.run_sync(compare, a, b)
+    sequences = await asyncio.to_thread(compare, a, b)
     content = {"a": _describe(a), "b": _describe(b), "sequences": sequences}
     return Response(wire.dump(content), media_type="application/json")
 

@@ -1,8 +1,8 @@
 """POST /attention/draw.{svg|png|html|vl.json}: a picture of an answer that is not kept."""
 
+import asyncio
 from typing import Annotated, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from service import VERSION, reading
@@ -54,7 +54,7 @@ async def draw_answer(
     """
     body = await read_body(request)
     steps = request.app.state.settings.max_steps
-    subject = await anyio.to_thread.run_sync(lambda: _read(reading.read_json(body, DrawRequest), method, steps))
+    subject = await asyncio.to_thread(lambda: _read(reading.read_json(body, DrawRequest), method, steps))
     name = etag(VERSION.encode(), theme.encode(), method.encode(), body)
     return await draw(renderer, name, subject, format, theme, {})
 

@@ -1,10 +1,10 @@
 """GET /attention/export.csv, .parquet and .npz: kept explanations as a file."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -86,8 +86,8 @@ async def export_explanations(
 
 async def _stream(store: Store, filter: Filter, limit: int, writer: export.Writer) -> AsyncIterator[bytes]:
     async for page in read_pages(store, filter, limit):
-        yield await anyio.to_thread.run_sync(writer.write, page)
-    yield await anyio.to_thread.run_sync(writer.end)
+        yield await asyncio.to_thread(writer.write, page)
+    yield await asyncio.to_thread(writer.end)
 
 
 async def _npz(store: Store, filter: Filter, limit: int) -> bytes:
@@ -98,7 +98,7 @@ async def _npz(store: Store, filter: Filter, limit: int) -> bytes:
             expected = f"so few explanations that their arrays hold at most {NPZ_VALUES:,} values, or .csv or .parquet"
             received = f"{values:,} in the newest {len(found):,}"
             raise Invalid([Fault(pointer="the query parameter limit", expected=expected, received=received)])
-    return await anyio.to_thread.run_sync(export.npz, found)
+    return await asyncio.to_thread(export.npz, found)
 
 
 def _tell(filter: Filter) -> str:

@@ -10,7 +10,7 @@ from service.explanations.record import Explanation
 from service.explanations.stores.paging import pages
 from service.explanations.stores.store import Filter, Store, StoreError
 
-NO_INPUTS = "this one's are not: the server is told to leave them out (--store-inputs false)"
+NO_INPUTS = "this one's are not: the server is told to leave them out (--no-store-inputs)"
 R = TypeVar("R")
 
 

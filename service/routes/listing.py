@@ -1,11 +1,11 @@
 """GET /attention, the list of kept explanations, and DELETE /attention, of all that pass a filter."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import anyio.to_thread
 from fastapi import APIRouter, Query
 
 from service.errors import Fault, Invalid
@@ -65,7 +65,7 @@ async def _search(store: Store, filter: Filter, limit: int, hash: str) -> tuple[
     found: list[Entry] = []
     looked, last = 0, None
     async for page in read_pages(store, filter, LOOKED_AT):
-        for one in await anyio.to_thread.run_sync(_with, page, hash):
+        for one in await asyncio.to_thread(_with, page, hash):
             found.append(_entry(one))
             if len(found) == limit:
                 return found, one.id

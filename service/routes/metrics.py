@@ -1,8 +1,8 @@
 """GET /metrics, for Prometheus."""
 
+import asyncio
 import platform
 
-import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -25,4 +25,4 @@ async def metrics(request: Request) -> MetricsResponse:
     """Requests, errors, durations, batches, padding and attention of every model, of all worker processes together."""
     shared: Shared = request.app.state.shared
     snapshots = await shared.all()
-    return MetricsResponse(await anyio.to_thread.run_sync(prometheus.text, snapshots, BUILD))
+    return MetricsResponse(await asyncio.to_thread(prometheus.text, snapshots, BUILD))

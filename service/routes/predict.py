@@ -51,7 +51,7 @@ def _query() -> list[dict[str, Any]]:
         200: {"content": {NPZ: BYTES, NPY: BYTES, NDJSON: LINES}},
         **problems(400, 404, 413, 415, 422, 429, 503, 504),
     },
-    # The body is read by hand, so that wire.py can say exactly what is wrong with it; here it is documented.
+    # The body is read by hand, so that reading.py can say exactly what is wrong with it; here it is documented.
     openapi_extra={
         "parameters": _query(),
         "requestBody": {

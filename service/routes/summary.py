@@ -1,8 +1,8 @@
 """GET /attention/summary: what the weights of many explanations have in common."""
 
+import asyncio
 from typing import Annotated, Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Query, Response
 
 from service import wire
@@ -59,7 +59,7 @@ async def summary(store: Store, filter: Filter, limit: int) -> dict[str, Any]:
         "version": versions.pop() if len(versions) == 1 else filter.version,
         "label": filter.label,
         "explanations": len(found),
-        **await anyio.to_thread.run_sync(lambda: summarize(weights_of(found, filter.label))),
+        **await asyncio.to_thread(lambda: summarize(weights_of(found, filter.label))),
     }
 
 

@@ -1,11 +1,11 @@
 """The explorer page at / and its files: our own, from the disk, and Vega; nothing from elsewhere."""
 
+import asyncio
 import gzip
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
 from service import VERSION
@@ -40,7 +40,7 @@ async def vega(request: Request, renderer: RendererDep) -> Response:
     """
     content, headers = await renderer.bundle(), {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        content = await anyio.to_thread.run_sync(_gzipped, content)
+        content = await asyncio.to_thread(_gzipped, content)
         headers["Content-Encoding"] = "gzip"
     return _answer(request, content, TYPES[".js"], headers)
 

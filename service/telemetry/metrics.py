@@ -26,7 +26,7 @@ class Metric:
 
 MODEL = ("model", "version")
 REQUESTS = Metric("requests", "Requests of a model by outcome: ok, or the kind of error.", (*MODEL, "outcome"))
-TOTAL = Metric("request_seconds", "From the body received to the answer written.", MODEL, SECONDS)
+TOTAL = Metric("request_seconds", "From the request read and its model loaded to the answer made.", MODEL, SECONDS)
 QUEUE = Metric("queue_seconds", "A request's wait for its first run.", MODEL, SECONDS)
 COMPUTE = Metric("compute_seconds", "A run of the model.", MODEL, SECONDS)
 BATCH_SIZE = Metric("batch_sequences", "Sequences of a run of the model.", MODEL, SEQUENCES)

@@ -5,7 +5,6 @@ import logging
 import os
 from pathlib import Path
 
-import anyio.to_thread
 import msgspec
 
 from service.telemetry.collect import Telemetry
@@ -46,7 +45,7 @@ class Shared:
             mine = self.telemetry.snapshot(self._worker, os.getpid())
             if self._folder is not None:
                 try:
-                    await anyio.to_thread.run_sync(_write, self._folder / f"{self._worker}.json", mine)
+                    await asyncio.to_thread(_write, self._folder / f"{self._worker}.json", mine)
                 except OSError as error:
                     logger.error("the numbers of this worker cannot be left for the others: %s", error)
             return mine

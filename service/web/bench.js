@@ -260,5 +260,5 @@ export class Bench {
 function missing({ model, sequences, version }, served) {
   if (!served) return `Its model, ${model} ${version}, is not served any more: the answer can be looked at, but not changed or tested.`;
   if (sequences[0].sequence !== null) return null;
-  return "Its inputs were not kept (the server was told to leave them out: --store-inputs false): the answer can be looked at, but not changed or tested.";
+  return "Its inputs were not kept (the server was told to leave them out: --no-store-inputs): the answer can be looked at, but not changed or tested.";
 }

@@ -43,7 +43,7 @@ function curves(shares) {
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low));
   const lines = ORDERS.map(([order]) => svg("path", { class: `curve ${order}`, d: drops(order).map((value, i) => `${i ? "L" : "M"}${x(i)} ${y(value)}`).join("") }));
   const ends = apart(ORDERS.map(([order, name]) => ({ name, order, y: y(drops(order).at(-1)) + 4 })));
-  const names = ends.map((end) => svg("text", { class: `size ${end.order}`, x: x(shares.length - 1) + 6, y: end.y, "text-anchor": "start" }, end.name));
+  const names = ends.map((end) => svg("text", { class: `size ${end.order}`, x: x(shares.length - 1) + 6, y: end.y }, end.name));
   const ticks = shares.map(({ share }, i) => svg("text", { class: "tick", x: x(i), y: HEIGHT - 18 }, `${Math.round(share * 100)} %`));
   const sides = [0, high].map((value) => [svg("text", { class: "tick side", x: LEFT - 6, y: y(value) + 4 }, drop(value)), svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) })]);
   const label = `Drop of the prediction by share of steps removed. ${ORDERS.map(([order, name]) => `${name}: ${drops(order).map(drop).join(", ")}`).join("; ")}`;

@@ -241,7 +241,7 @@ def test_predictions_go_on_while_a_long_sequence_is_tested(client, example):
 
 
 def test_inputs_that_are_not_kept_are_not_tested_later_but_can_be_at_once(tmp_path, example):
-    with serving("--store-inputs", "false", store=f"sqlite:{tmp_path / 'x.sqlite3'}") as running:
+    with serving("--no-store-inputs", store=f"sqlite:{tmp_path / 'x.sqlite3'}") as running:
         body = {"model": "italy-power", "sequences": [example("italy-power")], "faithfulness": "fast"}
         answer = httpx.post(f"{running.url}/predict", json=body).json()
         assert len(answer["faithfulness"]) == 1

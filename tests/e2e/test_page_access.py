@@ -158,7 +158,7 @@ def served(url):
 
 def test_an_explanation_says_what_cannot_be_done_without_its_inputs_and_without_its_model(browser, tiny, tmp_path):
     models = shutil.copytree(tiny, tmp_path / "models")
-    with serving("--store-inputs", "false", "--watch", 0.1, models=models, store=f"sqlite:{tmp_path}/x") as running:
+    with serving("--no-store-inputs", "--watch", 0.1, models=models, store=f"sqlite:{tmp_path}/x") as running:
         body = {"model": "shared", "sequences": [[[1, 2], [3, 4], [5, 9]]]}
         id = httpx.post(f"{running.url}/predict", json=body).json()["id"]
         with visiting(browser, f"{running.url}/attention/{id}") as page:

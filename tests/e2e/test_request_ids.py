@@ -32,7 +32,7 @@ def test_log_lines_of_a_request_bear_it(tmp_path, example):
     path = tmp_path / "x.sqlite3"
     with (
         (tmp_path / "log").open("w+") as log,
-        serving("--access-log", "true", store=f"sqlite:{path}", log=log) as running,
+        serving("--access-log", store=f"sqlite:{path}", log=log) as running,
     ):
         with sqlite3.connect(path) as other:
             other.execute("DROP TABLE bundles")

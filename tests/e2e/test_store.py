@@ -147,7 +147,7 @@ def test_a_server_starts_without_its_valkey(models, valkey):
 
 
 def test_without_inputs_what_needs_them_says_so(tmp_path, example):
-    with serving("--store-inputs", "false", store=f"sqlite:{tmp_path / 'x.sqlite3'}") as running:
+    with serving("--no-store-inputs", store=f"sqlite:{tmp_path / 'x.sqlite3'}") as running:
         body = {"model": "planted-before", "sequences": [example("planted-before")], "top_k": 1}
         answer = predict(running.url, **body)
         assert answer["top"][0][0]["values"].keys() == {"x0", "x1"}  # who asks knows them
@@ -162,7 +162,7 @@ def test_without_inputs_what_needs_them_says_so(tmp_path, example):
     assert sequence["prediction"] == answer["predictions"][0]
     assert sequence["top"][0] == {**answer["top"][0][0], "values": None}
     assert kept["attention_axes"] == ["time"]
-    said = "the server is told to leave them out (--store-inputs false)"
+    said = "the server is told to leave them out (--no-store-inputs)"
     assert said in kept["note"]
     assert picture.status_code == 404
     assert said in picture.json()["detail"]

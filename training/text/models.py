@@ -13,11 +13,11 @@ earlier context, training runs both LSTMs over all steps at once (teacher forcin
 answer that is already there.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import keras
 from keras import ops
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.manifest import UNKNOWN
 from training.layers import LastState, Reverse, ValidSteps, ZeroPadding
@@ -32,8 +32,8 @@ class EncoderDecoderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     attention: bool = Field(default=True, description="without it, the plain encoder-decoder: only to compare with")
-    score: Literal["dense", "dot", "cosine", "additive", "general"] = Field(
-        default="general", description="how encoder states are scored, see scores.py"
+    score: Literal["dot", "cosine", "additive", "general"] = Field(
+        default="general", description="how encoder states are compared with the decoder's, see scores.py"
     )
     normalizer: NormalizerName = Field(default="softmax", description="how scores become weights, see normalizers.py")
     units: int = Field(default=64, gt=0, description="size of the encoder's state, in each direction")
@@ -42,14 +42,6 @@ class EncoderDecoderConfig(BaseModel):
     bidirectional: bool = Field(default=False, description="the encoder also reads from the end")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the attentional state dropped in training")
     unknown: float = Field(default=0.01, ge=0, lt=1, description="share of characters made <unk> in training")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not SCORES[self.score].needs_query:
-            raise ValueError(
-                f"expected a score that compares with the decoder's state, received {self.score}, which has no query"
-            )
-        return self
 
 
 @register

@@ -34,7 +34,7 @@ def test_attention_by_hand():
 
 
 def test_a_score_without_a_query_is_refused():
-    with pytest.raises(ValueError, match="expected a score that compares with the decoder's state, received dense"):
+    with pytest.raises(ValueError, match="'dot', 'cosine', 'additive' or 'general'"):
         EncoderDecoderConfig(score="dense")
 
 
