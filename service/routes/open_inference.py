@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from service import reading, wire
 from service.errors import Unavailable
 from service.explanations.record import Explanation
-from service.fast import LARGE
+from service.fast import LARGE_BODY
 from service.models.repository import Repository
 from service.open_inference import metadata
 from service.open_inference.answers import Answer
@@ -194,7 +194,7 @@ async def _answer(request: Request, name: str, version: int | None, answer: Answ
     predictor.check()
     body, length = await read_body(request), request.headers.get(HEADER_LENGTH)
     reading = partial(read, predictor, request.app.state.settings, name, version, length, body, answer)
-    content = await unless_gone(request, predictor.answer(reading, large=len(body) >= LARGE))
+    content = await unless_gone(request, predictor.answer(reading, large=len(body) >= LARGE_BODY))
     if answer.header_length is None:
         return Response(content, media_type="application/json")
     headers = {HEADER_LENGTH: str(answer.header_length)}

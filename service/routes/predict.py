@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from service import reading
 from service.errors import UnsupportedMediaType
-from service.fast import LARGE
+from service.fast import LARGE_BODY
 from service.ndjson import LineResponse
 from service.npy.requests import JSON, NPY, NPZ, answer_as, wanted
 from service.npy.requests import read as read_arrays
@@ -92,7 +92,7 @@ async def predict(
     else:
         fields, settings = reading.read_query(request.query_params), request.app.state.settings
         read = partial(read_arrays, predictor, settings, fields, body, media_type, answer_type)
-    answer = await unless_gone(request, predictor.answer(read, large=len(body) >= LARGE))
+    answer = await unless_gone(request, predictor.answer(read, large=len(body) >= LARGE_BODY))
     return Response(answer, media_type=answer_type)
 
 
