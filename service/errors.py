@@ -8,6 +8,7 @@ ServiceError
 └── HttpError                an answer, application/problem+json (RFC 9457)
     ├── NotJson               400
     ├── NotFound              404
+    ├── Conflict              409
     ├── TooLarge              413
     ├── UnsupportedMediaType  415
     ├── Invalid               422  with a JSON pointer to each fault
@@ -96,6 +97,12 @@ class NotFound(HttpError):
     """No such model, version or explanation."""
 
     status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(HttpError):
+    """What is asked for is of something that is not there any more as it was."""
+
+    status = HTTPStatus.CONFLICT
 
 
 class TooLarge(HttpError):

@@ -28,6 +28,7 @@ END, START = 0, 1  # ids of every output vocabulary
 
 Task = Literal["binary", "multiclass", "regression", "forecast", "sequence"]
 Verdict = Literal["supported", "weak", "no better than random"]
+AnswerVerdict = Literal["supported", "weak", "no better than random", "inconclusive"]  # of one answer
 Axes = (
     tuple[Literal["time"]] | tuple[Literal["time"], Literal["feature"]] | tuple[Literal["out_time"], Literal["in_time"]]
 )
@@ -155,6 +156,10 @@ class Faithfulness(Part):
         default=None, description="the same of both means over the sequences; None where lengths differ"
     )
     deletion: Deletion | None = None
+    baseline: str | None = Field(
+        default=None, description="what a removed step held; see GET /attention/{id}/faithfulness"
+    )
+    draws: int | None = Field(default=None, description="random orders of the steps, of each sequence")
     verdict: Verdict
 
 

@@ -72,6 +72,12 @@ class Prediction:
         self.job: Job[Key, Part, Found] | None = None
         self.examining: asyncio.Task[None] | None = None
 
+    @property
+    def beam(self) -> int | None:
+        """How wide the search for answers in text is; None of other models."""
+        codec = self.model.codec
+        return None if codec is None else self.fields.beam or codec.beam
+
 
 class Predictor:
     """Answers the body of a POST /predict.
@@ -201,8 +207,7 @@ class Predictor:
             Unavailable: the server is stopping.
         """
         settings, fields = self._settings, prediction.fields
-        beam = None if prediction.model.codec is None else fields.beam or prediction.model.codec.beam
-        key = Key(prediction.model, beam)
+        key = Key(prediction.model, prediction.beam)
         parts = inference.split(key, prediction.items, self._limits)
         seconds = settings.deadline if fields.deadline is None else min(fields.deadline, settings.deadline)
         begun = time.monotonic()
@@ -339,6 +344,7 @@ def _explain(prediction: Prediction, found: Found, labelled: bool) -> Explanatio
         texts=texts,
         answers=found.answers,
         unknown=None if texts is None or codec is None else [codec.unknown(text) for text in texts],
+        beams=None if prediction.beam is None else [prediction.beam] * len(prediction.items),
     )
 
 

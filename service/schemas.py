@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
-from service.manifest import Axes, Manifest, RuntimeOptions, Task, Verdict
+from service.manifest import AnswerVerdict, Axes, Manifest, RuntimeOptions, Task
 
 Baseline = Literal["mean", "sequence", "last", "zero", "unknown"]
 
@@ -87,6 +87,10 @@ class FastFaithfulness(BaseModel):
     random_comprehensiveness: float = Field(description="without as many steps at random")
     sufficiency: float = Field(description="drop of the prediction with the heaviest steps alone")
     random_sufficiency: float = Field(description="with as many steps at random alone")
+    baseline: str = Field(description="what a removed step holds; see FaithfulnessResponse")
+    unit: str = Field(description="of every drop")
+    draws: int = Field(description="random orders compared with")
+    seed: int = Field(description="of the random orders: the first 8 digits of the sequence's hash")
 
 
 class PredictResponse(BaseModel):
@@ -112,8 +116,9 @@ class PredictResponse(BaseModel):
         default=None, description="with top_k, the steps of largest weight; of text, for every character of the answer"
     )
     store_error: str | None = Field(default=None, description="why the explanation could not be kept")
-    faithfulness: list[FastFaithfulness] | None = Field(
-        default=None, description="of each sequence, where it was asked for; absent otherwise"
+    faithfulness: list[FastFaithfulness | None] | None = Field(
+        default=None,
+        description="of each sequence, null where the answer is an empty text; absent where it was not asked for",
     )
 
 
@@ -408,12 +413,14 @@ class DrawRequest(BaseModel):
 
 
 class Drop(BaseModel):
-    """How much the prediction drops: the probability of the predicted class, or how far values move."""
+    """How much the prediction drops: the probability of the predicted class; or how far values move, in `unit`."""
 
     attention: float = Field(description="by the weights, the heaviest steps first")
-    occlusion: float = Field(description="the steps first whose removal alone changes most")
+    occlusion: float = Field(description="the steps first without which alone the prediction drops most")
     random: float = Field(description="steps at random, the mean over draws")
-    random_std: float | None = Field(default=None, description="standard deviation over the draws; of a mean only")
+    random_std: float | None = Field(
+        default=None, description="how far random orders are apart, a standard deviation; of a mean only"
+    )
 
 
 class ShareOfSteps(BaseModel):
@@ -459,10 +466,13 @@ class FaithfulnessResponse(BaseModel):
     model: str
     version: int
     sequence: int
-    verdict: Verdict = Field(
-        description="supported: without the heaviest steps the prediction drops more than without random ones, clearly "
-        "(by two standard errors of the draws), by 0.05 or more, and by half as much as occlusion finds or more. weak: "
-        "clearly more, but not by as much; or the weights are nearly uniform. no better than random: not clearly more"
+    verdict: AnswerVerdict = Field(
+        description="supported: without the heaviest steps the prediction drops, by 0.05 or more; that is more than "
+        "without random ones, by 0.05 and two standard deviations of random orders or more, and by half as much as "
+        "occlusion finds or more; and with the heaviest steps alone it drops no more than with random ones alone, but "
+        "for 0.05. weak: clearly more than without random ones, but not all of that; or the weights are nearly "
+        "uniform. no better than random: not clearly more. inconclusive: whatever was removed, the prediction hardly "
+        "changed (or there is a single step), so that nothing can be told with this baseline"
     )
     reason: str = Field(description="the verdict in a sentence, with its numbers")
     comprehensiveness: Drop = Field(description="mean drop without the first steps, over the shares; large is good")
@@ -476,8 +486,8 @@ class FaithfulnessResponse(BaseModel):
     )
     baseline_values: dict[str, float] | None = Field(description="by feature; null for last and of text")
     unit: str = Field(description="of every drop and change")
-    draws: int = Field(description="random orders compared with")
-    seed: int
+    draws: int = Field(description="random orders compared with: one, begun at as many places")
+    seed: int = Field(description="of the random order: the first 8 digits of the sequence's hash")
 
 
 class Status(BaseModel):

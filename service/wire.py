@@ -7,7 +7,6 @@ import orjson
 
 from service.arrays import FloatArray
 from service.errors import HttpError
-from service.explanations.faithfulness import Fast
 from service.explanations.measures import top_steps
 from service.explanations.record import Explanation, Ragged, steps
 from service.schemas import PredictRequest
@@ -39,7 +38,7 @@ def write_answer(explanation: Explanation, request: PredictRequest, id: str | No
     return dump(answer)
 
 
-def add_faithfulness(answer: bytes | HttpError, found: list[Fast]) -> bytes | HttpError:
+def add_faithfulness(answer: bytes | HttpError, found: list[dict[str, Any] | None]) -> bytes | HttpError:
     """The answer with what was found of each sequence as its last field; see `FastFaithfulness`."""
     if isinstance(answer, HttpError):
         return answer

@@ -24,6 +24,7 @@ LAYERS = [
     ["service.open_inference", "service.npy", "service.streams"],
     ["service.predictor", "service.models.watcher", "service.pictures.renderer", "service.pictures.process"],
     ["service.pictures.given", "service.pictures.orders", "service.examiner"],
+    ["service.subject"],
     ["service.inference"],
     ["service.blocks", "service.ndjson"],
     ["service.wire", "service.reading", "service.fast", "service.explanations", "service.models.repository"],

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from service.explanations.faithfulness import Measured, summarize
+from service.explanations.faithfulness import Measured
+from service.explanations.verdicts import summarize
 from service.manifest import Baseline, Faithfulness, Quality, Twin
 from training.data.batches import JUDGED, feed
 from training.data.datasets import Data
@@ -66,7 +67,7 @@ def evaluate(folder: Path, *, twin: bool = True) -> Metrics:
     metrics = Metrics(
         quality=judge_quality(run, folder, data, marks, bins, twin=twin),
         attention_on_step=on_step or None,
-        faithfulness=summarize(measured) if measured else None,
+        faithfulness=summarize(measured, explain.baseline(run.model)) if measured else None,
         confusion=confusion(prediction, data) if data.labels else None,
         calibration=bins,
         profile=explain.profile(attention, data.test.lengths).tolist() if attention is not None else None,

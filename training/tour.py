@@ -10,12 +10,12 @@ import altair as alt
 import numpy as np
 import onnxruntime as ort
 
-from service.explanations import faithfulness
 from service.explanations.charts.chart import PADDING, Chart
 from service.explanations.charts.rendering import svg
 from service.explanations.charts.sequences import explanation_chart
 from service.explanations.charts.themes import LIGHT
 from service.explanations.record import Explanation, Ragged
+from service.explanations.verdicts import summarize
 from service.manifest import GRAPH_FILE, Manifest, Verdict
 from training.data.datasets import Data, planted
 from training.evaluate import predict
@@ -93,7 +93,7 @@ def fit_variants(data: Data) -> Iterator[Found]:
             accuracy=float(quality.marks(outputs["prediction"], data.test.targets, data.task).mean()),
             top=explain.weight_on_step(weights, data.step or 0)["top"],
             profile=explain.profile(weights, data.test.lengths),
-            verdict=faithfulness.summarize(measured).verdict,
+            verdict=summarize(measured, "mean").verdict,
         )
 
 

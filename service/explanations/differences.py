@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from service import wire
-from service.explanations.faithfulness import rank_correlation
-from service.explanations.measures import top_steps
+from service.explanations.measures import rank_correlation, top_steps
 from service.explanations.record import Explanation, steps
 
 TOP_STEPS = 5

@@ -3,9 +3,10 @@
 Comprehensiveness is how much the prediction drops when the heaviest steps are removed, sufficiency how much when only
 they are kept, each averaged over five shares of the steps (J. DeYoung et al., ERASER, 2020). Both are compared with
 removing and keeping as many steps at random: weights that do no better than that explain nothing. And with occlusion:
-the steps in order of what the removal of each one alone changes, which is what the model itself says matters. The rank
-correlation is Spearman's, of the weights with those changes; where only a few steps matter, the order of all the others
-is chance, and it is low even for weights that are right.
+the steps in order of how far the prediction drops without each one alone, which is what the model itself says matters.
+The rank correlation is Spearman's, of the weights with the size of those changes; where only a few steps matter, the
+order of all the others is chance, and it is low even for weights that are right. `verdicts.py` says what may be
+claimed.
 
 A test is a generator: it yields which steps to remove and is sent the predictions, so that it does not know how the
 model is run. `measure` runs it right away, for training; the service sends what is to be run through its batcher.
@@ -20,22 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
-from service.explanations.measures import distance_from_uniform
-from service.manifest import Deletion, Faithfulness, Task, Verdict
+from service.explanations.measures import concentration, distance_from_uniform, rank_correlation
+from service.manifest import Task
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)
 DRAWS = 10
 FAST_DRAWS = 3
-RUNS = 2 * (2 + DRAWS) * len(SHARES)  # of a test at most, beside those of each step alone
-EFFECT = 0.05  # a smaller drop in probability is not worth a claim
-SHARE_OF_OCCLUSION = 0.5  # weights that find less of what occlusion finds are not called supported
-UNIFORM = 0.05  # with no more of the weight to move until all are equal, the order of the steps is no claim
+EFFECT = 0.05  # a smaller change of a probability is not worth a claim
 
 Run = Callable[[FloatArray], FloatArray]
 Removed = NDArray[np.bool_]
 R = TypeVar("R")
 # Yields which steps to remove, `(batch, time)`; is sent the predictions for the sequence without them,
-# `(batch, 1 or classes or horizon)`.
+# `(batch, 1 or classes or horizon)`. Of the task `sequence`, of text, a prediction is how much of the answer stays.
 Test = Generator[Removed, FloatArray, R]
 
 
@@ -47,13 +45,18 @@ class Drops:
         attention: `(share,)`, the heaviest steps first.
         occlusion: `(share,)`, the steps first whose single removal changes most.
         random: `(share,)`, steps at random, the mean over draws.
-        random_std: standard deviation over the draws of a draw's mean over the shares.
+        draws: `(draw,)`, of each random order the mean over the shares.
     """
 
     attention: NDArray[np.float64]
     occlusion: NDArray[np.float64]
     random: NDArray[np.float64]
-    random_std: float = 0.0
+    draws: NDArray[np.float64]
+
+    @property
+    def random_std(self) -> float:
+        """How far random orders are apart, a standard deviation."""
+        return float(self.draws.std(ddof=1))
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Measured:
         importance: `(time,)`, size of the change when a step alone is removed.
         without: drops without the first steps of each order; large where they were the reason.
         alone: drops with the first steps of each order alone; small where they were the reason.
+        rank_correlation: of weights and importance; None where either is the same for all steps. Steps removed together
+            are one.
+        distance: of the weights from uniform, see `measures.distance_from_uniform`.
+        concentration: of the weights, see `measures.concentration`.
         width: steps that were removed together for `importance`, 1 but for long sequences.
     """
 
@@ -72,6 +79,9 @@ class Measured:
     importance: NDArray[np.float64]
     without: Drops
     alone: Drops
+    rank_correlation: float | None
+    distance: float
+    concentration: float | None
     width: int = 1
 
     @property
@@ -100,10 +110,10 @@ class Measured:
         return float(self.alone.random.mean())
 
     @property
-    def rank_correlation(self) -> float | None:
-        """Of weights and importance; None where either is the same for all steps. Steps removed together are one."""
-        starts = np.arange(0, len(self.weights), self.width)
-        return rank_correlation(np.add.reduceat(self.weights, starts), self.importance[starts])
+    def largest(self) -> float:
+        """The largest change of all that was tried, in either direction."""
+        drops = self.without
+        return float(np.abs(np.concatenate([self.importance, drops.attention, drops.occlusion, drops.random])).max())
 
 
 @dataclass(frozen=True)
@@ -171,20 +181,46 @@ def full_test(weights: FloatArray, task: Task, *, unit: float = 1.0, seed: int =
         seed: of the random steps.
         width: see `Measured`.
     """
-    importance = yield from occlusion_test(len(weights), task, unit=unit, width=width)
-    orders = [np.argsort(-weights, kind="stable"), np.argsort(-importance, kind="stable")]
+    dropped = yield from _left_out(len(weights), task, unit, width)
+    importance = np.abs(dropped)
+    orders = [np.argsort(-weights, kind="stable"), np.argsort(-dropped, kind="stable")]
     each = yield from _shares(orders, task, unit, seed, DRAWS)
-    without, alone = (
-        Drops(rows[0], rows[1], rows[2:].mean(axis=0), float(rows[2:].mean(axis=1).std())) for rows in each
+    without, alone = (Drops(rows[0], rows[1], rows[2:].mean(axis=0), rows[2:].mean(axis=1)) for rows in each)
+    starts = np.arange(0, len(weights), width)
+    return Measured(
+        weights,
+        importance,
+        without,
+        alone,
+        rank_correlation(np.add.reduceat(weights, starts), importance[starts]),
+        distance_from_uniform(weights),
+        concentration(weights),
+        width,
     )
-    return Measured(weights, importance, without, alone, width)
+
+
+def together(tests: Sequence[Test[R]]) -> Test[list[R]]:
+    """Several tests of one sequence at once, each of another output; what more than one asks for is run once.
+
+    It yields as they do, the sequence as it is first, and is sent predictions `(batch, test)`: a column for each.
+    """
+    asked, found = [next(test) for test in tests], list[R]()
+    while not found:
+        removed, places = np.unique(np.concatenate(asked), axis=0, return_inverse=True)
+        predictions = yield removed
+        rows = np.split(places.ravel(), np.cumsum([len(one) for one in asked])[:-1])
+        asked = []
+        for column, (test, own) in enumerate(zip(tests, rows, strict=True)):
+            try:
+                asked.append(test.send(predictions[own, column : column + 1]))
+            except StopIteration as end:
+                found.append(end.value)
+    return found
 
 
 def occlusion_test(time: int, task: Task, *, unit: float = 1.0, width: int = 1) -> Test[NDArray[np.float64]]:
     """Size of the change when each step alone is removed, `(time,)`; `width` neighbours together."""
-    window = np.arange(time) // width
-    changes = yield from _drops(np.arange(window[-1] + 1)[:, None] == window, task, unit)
-    return np.abs(changes)[window]
+    return np.abs((yield from _left_out(time, task, unit, width)))
 
 
 def fast_test(weights: FloatArray, task: Task, *, unit: float = 1.0, seed: int = 0) -> Test[Fast]:
@@ -199,23 +235,35 @@ def mean(measured: Sequence[Measured]) -> Measured:
         return measured[0]
 
     def drops(each: list[Drops]) -> Drops:
-        attention, occlusion, random = (
-            np.mean([getattr(one, order) for one in each], axis=0) for order in ("attention", "occlusion", "random")
-        )
-        return Drops(attention, occlusion, random, float(np.mean([one.random_std for one in each])))
+        names = ("attention", "occlusion", "random", "draws")  # the random orders are the same for all outputs
+        return Drops(*(np.mean([getattr(one, name) for one in each], axis=0) for name in names))
 
     return Measured(
         np.mean([one.weights for one in measured], axis=0),
         np.mean([one.importance for one in measured], axis=0),
         drops([one.without for one in measured]),
         drops([one.alone for one in measured]),
+        mean_defined([one.rank_correlation for one in measured]),
+        float(np.mean([one.distance for one in measured])),
+        mean_defined([one.concentration for one in measured]),
         measured[0].width,
     )
+
+
+def mean_defined(values: Sequence[float | None]) -> float | None:
+    """The mean of those that are not None; None where all are."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def mean_fast(found: Sequence[Fast]) -> Fast:
     """See `mean`."""
     return Fast(*(float(value) for value in np.mean([astuple(one) for one in found], axis=0)))
+
+
+def runs(tests: int) -> int:
+    """Of so many tests together, at most, beside those of each step alone."""
+    return 2 * len(SHARES) * (DRAWS + 2 * tests)
 
 
 def step_counts(time: int) -> list[int]:
@@ -230,8 +278,7 @@ def _shares(
     many at random as there are draws.
     """
     time = len(orders[0])
-    random = np.random.default_rng(seed)
-    orders = orders + [random.permutation(time) for _ in range(draws)]
+    orders = orders + random_orders(time, draws, seed)
     counts = step_counts(time)
     different = sorted(set(counts))  # of a short sequence, several shares are the same number of steps
     places = np.argsort(orders, axis=1)  # of each step in each order
@@ -240,95 +287,21 @@ def _shares(
     return changes.reshape(2, len(orders), len(different))[:, :, np.searchsorted(different, counts)]
 
 
-def summarize(measured: list[Measured]) -> Faithfulness:
-    """The means over many sequences, and the verdict they allow."""
+def random_orders(time: int, draws: int, seed: int) -> list[NDArray[np.intp]]:
+    """Orders of the steps, `(time,)` each: one at random, and the same begun at other places, evenly apart.
 
-    def mean(name: str) -> float:
-        return float(np.mean([getattr(one, name) for one in measured]))
-
-    def curve(order: str) -> list[float]:
-        means: list[float] = np.mean([getattr(one.without, order) for one in measured], axis=0).tolist()
-        return means
-
-    correlations = [one.rank_correlation for one in measured]
-    defined = [correlation for correlation in correlations if correlation is not None]
-    by_step = profiles(measured)
-    return Faithfulness(
-        samples=len(measured),
-        comprehensiveness=mean("comprehensiveness"),
-        occlusion_comprehensiveness=mean("occlusion_comprehensiveness"),
-        random_comprehensiveness=mean("random_comprehensiveness"),
-        sufficiency=mean("sufficiency"),
-        random_sufficiency=mean("random_sufficiency"),
-        rank_correlation=float(np.mean(defined)) if defined else None,
-        profile_correlation=rank_correlation(*by_step) if by_step else None,
-        deletion=Deletion(
-            shares=list(SHARES), attention=curve("attention"), occlusion=curve("occlusion"), random=curve("random")
-        ),
-        verdict=judge(
-            np.array([one.comprehensiveness - one.random_comprehensiveness for one in measured]),
-            np.array([one.occlusion_comprehensiveness - one.random_comprehensiveness for one in measured]),
-        ),
-    )
-
-
-def profiles(measured: list[Measured]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Weights and importance by step, `(time,)` each, the means over sequences; None where their lengths differ."""
-    if len({len(one.weights) for one in measured}) > 1:
-        return None
-    return np.mean([one.weights for one in measured], axis=0), np.mean([one.importance for one in measured], axis=0)
-
-
-def judge(effects: NDArray[np.float64], occlusion: NDArray[np.float64]) -> Verdict:
-    """What may be claimed.
-
-    Args:
-        effects: `(sequence,)`, how much more the prediction dropped without the heaviest steps than without random
-            ones.
-        occlusion: `(sequence,)`, the same for the steps in the order of occlusion.
-
-    Returns:
-        `supported`: removing the heaviest steps changes more than removing random ones, by at least 0.05 and two
-        standard errors, and at least half as much more as occlusion does. `weak`: it changes more, but not by as much.
-        `no better than random`: it does not change more, by two standard errors.
+    So each step comes early in as many of them as any other. In a few orders that have nothing to do with each other,
+    some steps would be first again and again and others never, and their mean would speak of those.
     """
-    error = float(effects.std() / math.sqrt(len(effects)))
-    return _judge(float(effects.mean()), error, float(occlusion.mean()), EFFECT)
+    order = np.random.default_rng(seed).permutation(time)
+    return [np.roll(order, draw * time // draws) for draw in range(draws)]
 
 
-def judge_one(measured: Measured, least: float = EFFECT) -> Verdict:
-    """What may be claimed of one sequence: as of many, with the standard error of the random steps over their draws.
-    Weights that are nearly all the same put steps in an order by very little, and are called weak at best.
-
-    Args:
-        least: what has to change more than at random, in the unit of the changes.
-    """
-    random = measured.random_comprehensiveness
-    effect, occlusion = measured.comprehensiveness - random, measured.occlusion_comprehensiveness - random
-    verdict = _judge(effect, measured.without.random_std / math.sqrt(DRAWS), occlusion, least)
-    uniform = distance_from_uniform(measured.weights) <= UNIFORM
-    return "weak" if uniform and verdict == "supported" else verdict
-
-
-def _judge(effect: float, error: float, occlusion: float, least: float) -> Verdict:
-    if effect <= max(0, 2 * error):
-        return "no better than random"
-    return "supported" if effect >= max(least, SHARE_OF_OCCLUSION * occlusion) else "weak"
-
-
-def rank_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | None:
-    """Spearman's rank correlation, ties at their mean rank; None where either is constant. Both `(n,)`."""
-    ranks = [_ranks(values) for values in (one, other)]
-    if any(np.ptp(rank) == 0 for rank in ranks):
-        return None
-    first, second = (rank - rank.mean() for rank in ranks)
-    return float((first @ second) / math.sqrt((first @ first) * (second @ second)))
-
-
-def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return ranks
+def _left_out(time: int, task: Task, unit: float, width: int) -> Test[NDArray[np.float64]]:
+    """How much the prediction drops without each step alone, `(time,)`; `width` neighbours together."""
+    window = np.arange(time) // width
+    drops = yield from _drops(np.arange(window[-1] + 1)[:, None] == window, task, unit)
+    return drops[window]
 
 
 def _drops(removed: Removed, task: Task, unit: float) -> Test[NDArray[np.float64]]:
@@ -340,12 +313,14 @@ def _drops(removed: Removed, task: Task, unit: float) -> Test[NDArray[np.float64
 
 
 def _scores(predictions: FloatArray, task: Task, unit: float) -> NDArray[np.float64]:
-    """`(batch,)`: the probability of the class predicted for the first; of values, minus the mean distance to its."""
+    """`(batch,)`: the probability of the class predicted for the first; of values, minus the mean distance to its; of
+    text, the prediction itself.
+    """
     found = predictions.astype(np.float64)
     if task in {"regression", "forecast"}:
         distances: NDArray[np.float64] = np.abs(found - found[0]).mean(axis=1) / unit
         return -distances
     if task == "binary":
-        found = np.concatenate([1 - found, found], axis=1)
+        return found[:, 0] if found[0, 0] >= 0.5 else 1 - found[:, 0]  # at 0.5 the second label is predicted
     probability: NDArray[np.float64] = found[:, found[0].argmax()]
     return probability

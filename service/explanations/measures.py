@@ -86,3 +86,18 @@ def profile(weights: FloatArray, lengths: IntArray) -> NDArray[np.float64]:
     at_ends = (before + (ends - step) * (behind - before)).sum(axis=0)
     found: NDArray[np.float64] = at_ends[1:] - at_ends[:-1]
     return found
+
+
+def rank_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | None:
+    """Spearman's rank correlation, ties at their mean rank; None where either is constant. Both `(n,)`."""
+    ranks = [_ranks(values) for values in (one, other)]
+    if any(np.ptp(rank) == 0 for rank in ranks):
+        return None
+    first, second = (rank - rank.mean() for rank in ranks)
+    return float((first @ second) / math.sqrt((first @ first) * (second @ second)))
+
+
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return ranks

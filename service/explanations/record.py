@@ -28,6 +28,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         texts: what a model that reads text was given; None where inputs are not kept.
         answers: what it wrote; None of other models.
         unknown: of each text, where there are characters that the model has never seen.
+        beams: of each answer, how wide the search for it was; None of other models.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     texts: list[str] | None = None
     answers: list[str] | None = None
     unknown: list[list[int]] | None = None
+    beams: list[int] | None = None
 
     def __len__(self) -> int:
         """How many sequences."""
@@ -88,6 +90,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
             texts=self.texts and self.texts[rows],
             answers=self.answers and self.answers[rows],
             unknown=self.unknown and self.unknown[rows],
+            beams=self.beams and self.beams[rows],
         )
 
     def without_inputs(self) -> "Explanation":

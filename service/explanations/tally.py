@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 
 from service.explanations.measures import concentrations, profile, top_positions
-from service.manifest import Manifest, Verdict
+from service.manifest import AnswerVerdict, Manifest
 from service.ragged import Ragged
 from service.telemetry.collect import Telemetry
 
@@ -65,7 +65,7 @@ class Tally:
         weights, lengths = _pad(attention)
         telemetry.concentration(*key).observe_all(concentrations(weights, lengths))
         telemetry.top_position(*key).observe_all(top_positions(weights, lengths))
-        for verdict in get_args(Verdict):
+        for verdict in get_args(AnswerVerdict):
             telemetry.verdicts(*key).add(verdict, n=0)  # so that the first is a rise
         if manifest.attention is not None and manifest.attention.profile is not None:
             expected = np.multiply(manifest.attention.profile, len(lengths))

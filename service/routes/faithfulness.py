@@ -5,10 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from service import VERSION, wire
-from service.examiner import SEED, Examined
-from service.explanations.faithfulness import DRAWS, EFFECT, SHARES, UNIFORM, Drops, Measured, step_counts
-from service.explanations.measures import concentration, distance_from_uniform, top_steps
+from service.examiner import Examined
+from service.explanations.faithfulness import DRAWS, SHARES, Drops, Measured, step_counts
+from service.explanations.measures import top_steps
+from service.explanations.reasons import reason
 from service.explanations.record import Explanation
+from service.explanations.verdicts import nearly_uniform
 from service.routes import problems
 from service.routes.caching import FOREVER, etag, is_known
 from service.routes.examining import ExaminerDep, Held, ask
@@ -24,7 +26,7 @@ TOP_STEPS = 3
     "/attention/{id}/faithfulness",
     summary="May the weights of an explanation be believed",
     response_model=FaithfulnessResponse,
-    responses=problems(404, 422, 429, 503, 504),
+    responses=problems(404, 409, 422, 429, 503, 504),
 )
 async def examine_explanation(
     id: Id,
@@ -75,15 +77,15 @@ def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[
         ],
         "leave_one_out": _left_out(found),
         "uniformity": {
-            "distance": distance_from_uniform(found.weights),
-            "concentration": concentration(found.weights),
-            "nearly_uniform": distance_from_uniform(found.weights) <= UNIFORM,
+            "distance": found.distance,
+            "concentration": found.concentration,
+            "nearly_uniform": nearly_uniform(found),
         },
         "baseline": setup.baseline,
         "baseline_values": values,
-        "unit": _unit(explanation, index, examined),
+        "unit": setup.unit_in_words(explanation, index),
         "draws": DRAWS,
-        "seed": SEED,
+        "seed": examined.seed,
     }
 
 
@@ -115,26 +117,6 @@ def verdict_in_words(examined: Examined) -> str:
 
 
 def _reason(examined: Examined) -> str:
-    """The verdict in a sentence."""
-    found = examined.measured
-    drop, random, most = found.comprehensiveness, found.random_comprehensiveness, found.occlusion_comprehensiveness
-    drops = f"without the heaviest steps the prediction drops by {drop:z.2f}, without random ones by {random:z.2f}"
-    if max(drop, random, most) < EFFECT and examined.setup.unit is not None:
-        return f"{drops}: with this baseline no steps make much of a difference"
-    if examined.verdict == "no better than random":
-        return f"{drops}, which is not clearly more"
-    if examined.verdict == "supported":
-        return f"{drops}, without those that change most by {most:.2f}"
-    if distance_from_uniform(found.weights) <= UNIFORM:
-        return f"{drops}, but the weights are nearly all the same"
-    if drop - random < EFFECT and examined.setup.unit is not None:
-        return f"{drops}, which is little more"
-    return f"{drops}, but without those that change most by {most:.2f}"
-
-
-def _unit(explanation: Explanation, index: int, examined: Examined) -> str:
-    if explanation.answers is not None:
-        return "share of the answer's characters that stay, at their places"
-    if explanation.labels is not None:
-        return f"probability of {explanation.labels[index]}"
-    return "value of the prediction" if examined.setup.unit is None else "standard deviations of the training target"
+    setup = examined.setup
+    has_unit = setup.unit is not None
+    return reason(examined.measured, examined.verdict, of_values=setup.of_values, has_unit=has_unit)

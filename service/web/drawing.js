@@ -4,7 +4,7 @@ import { verdict } from "./card.js";
 import { byId, html, pictures } from "./dom.js";
 import { drawChart } from "./picture.js";
 import { drawTrial } from "./trial.js";
-import { drop, heaviest, inWords, number, ofModel, percent } from "./words.js";
+import { drop, falls, heaviest, inWords, number, ofModel, percent } from "./words.js";
 
 export const KEEPS = document.documentElement.dataset.store !== "none";
 const HINT = "Drag a point to change a value; drag across the bars to mask those steps. The model answers as you go.";
@@ -51,8 +51,9 @@ function drawBelief(bench) {
 function belief(bench) {
   if (bench.trial?.verdict) return { word: bench.trial.verdict, why: `${bench.trial.reason[0].toUpperCase()}${bench.trial.reason.slice(1)}.` };
   if (bench.trial) {
-    const { comprehensiveness, random_comprehensiveness: random } = bench.trial.fast;
-    return { word: "tested in part", why: `Without the heaviest steps the prediction drops by ${drop(comprehensiveness)}, without random ones by ${drop(random)}. For a verdict the server has to keep explanations.` };
+    if (bench.trial.fast === null) return { word: "not tested", why: "The answer is empty: there is nothing to test." };
+    const { comprehensiveness, random_comprehensiveness: random, unit } = bench.trial.fast;
+    return { word: "tested in part", why: `Without the heaviest steps the prediction ${falls(unit)} by ${drop(comprehensiveness)}, without random ones by ${drop(random)}. For a verdict the server has to keep explanations.` };
   }
   if (!bench.served) return { word: "not known", why: "What its weights are worth was written in its model's card, which is gone with the model." };
   return ofModel(bench.manifest);

@@ -2,7 +2,7 @@
 
 import { verdict } from "./card.js";
 import { html, pictures, svg } from "./dom.js";
-import { drop, percent } from "./words.js";
+import { drop, falls, percent } from "./words.js";
 
 const WIDTH = 340, HEIGHT = 170, LEFT = 34, RIGHT = 106, TOP = 10, BOTTOM = 34; // pixels
 const ORDERS = [["attention", "by the weights"], ["occlusion", "by occlusion"], ["random", "at random"]];
@@ -15,10 +15,10 @@ export function drawTrial(host, found) {
   host.replaceChildren(
     html("div", { class: "row spread" }, html("h2", { id: "trial-title" }, "The test"), html("div", { class: "row links" }, pictures(`/attention/${found.id}/faithfulness`, found.sequence))),
     html("p", {}, verdict(found.verdict), ` ${found.reason[0].toUpperCase()}${found.reason.slice(1)}.`),
-    html("div", { class: "columns" }, numbers(found), curves(found.shares)),
-    html("p", { class: "quiet" }, `Left out alone, step ${first.step} changes the prediction most (${drop(first.change)}; it has ${percent(first.weight)} of the weight). `,
+    html("div", { class: "columns" }, numbers(found), curves(found)),
+    html("p", { class: "quiet" }, first.change > 0 ? `Left out alone, step ${first.step} changes the prediction most (${drop(first.change)}; it has ${percent(first.weight)} of the weight). ` : "No step changes the prediction when it is left out alone. ",
       rank === null ? "Either weights or changes are the same for all steps." : `Over all steps, weights and changes correlate by rank: ${rank.toFixed(2)}.`),
-    html("p", { class: "quiet" }, `A removed step holds ${BASELINES[found.baseline]}. Drops are in ${unit(found.unit)}; random is the mean of ${found.draws} draws.${together(found.leave_one_out.width)}`),
+    html("p", { class: "quiet" }, `A removed step holds ${BASELINES[found.baseline]}. Changes are in ${unit(found.unit)}; random is the mean of ${found.draws} orders.${together(found.leave_one_out.width)}`),
   );
 }
 
@@ -30,13 +30,14 @@ function numbers(found) {
   const row = (name, { attention, occlusion, random }, good) =>
     html("tr", {}, html("th", { scope: "row" }, name, html("small", {}, good)), [attention, occlusion, random].map((value) => html("td", {}, drop(value))));
   return html("table", {},
-    html("caption", {}, "How much the prediction drops, the mean over five shares of the steps"),
+    html("caption", {}, `How much the prediction ${falls(found.unit)}, the mean over five shares of the steps`),
     html("thead", {}, html("tr", {}, html("td", {}), ORDERS.map(([, name]) => html("th", { scope: "col" }, name)))),
     html("tbody", {}, row("without the first steps", found.comprehensiveness, "more is better"), row("with them alone", found.sufficiency, "less is better")));
 }
 
-/** Drop of the prediction against the share of the steps that are removed, a line for each order. */
-function curves(shares) {
+/** How much the prediction drops or moves against the share of the steps that are removed, a line for each order. */
+function curves(found) {
+  const { shares } = found;
   const drops = (order) => shares.map((share) => share.without[order]);
   const low = Math.min(0, ...ORDERS.flatMap(([order]) => drops(order))), high = Math.max(0.05, ...ORDERS.flatMap(([order]) => drops(order)));
   const x = (index) => LEFT + ((WIDTH - LEFT - RIGHT) * index) / (shares.length - 1);
@@ -46,7 +47,7 @@ function curves(shares) {
   const names = ends.map((end) => svg("text", { class: `size ${end.order}`, x: x(shares.length - 1) + 6, y: end.y }, end.name));
   const ticks = shares.map(({ share }, i) => svg("text", { class: "tick", x: x(i), y: HEIGHT - 18 }, `${Math.round(share * 100)} %`));
   const sides = [0, high].map((value) => [svg("text", { class: "tick side", x: LEFT - 6, y: y(value) + 4 }, drop(value)), svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) })]);
-  const label = `Drop of the prediction by share of steps removed. ${ORDERS.map(([order, name]) => `${name}: ${drops(order).map(drop).join(", ")}`).join("; ")}`;
+  const label = `How much the prediction ${falls(found.unit)}, by share of steps removed. ${ORDERS.map(([order, name]) => `${name}: ${drops(order).map(drop).join(", ")}`).join("; ")}`;
   const title = svg("text", { class: "tick", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 3 }, "share of steps removed");
   return svg("svg", { class: "curves", role: "img", "aria-label": label, viewBox: `0 0 ${WIDTH} ${HEIGHT}` }, sides, lines, names, ticks, title);
 }

@@ -12,6 +12,9 @@ export const number = (value) => String(Number(value.toPrecision(4))).replace("-
 /** A change of the prediction, in two decimals; never −0. */
 export const drop = (value) => (Math.abs(value) < 0.005 ? "0.00" : value.toFixed(2).replace("-", "−"));
 
+/** What a prediction does where a step is missing: a probability drops, a value moves. unit: of these changes. */
+export const falls = (unit) => (/^(value|standard)/.test(unit) ? "moves" : "drops");
+
 /** What an answer says: {headline, share: 0..1 or null, sure: a sentence}. */
 export function inWords(manifest, { prediction, label, probability }) {
   if (manifest.task === "sequence") {

@@ -249,3 +249,42 @@ def test_inputs_that_are_not_kept_are_not_tested_later_but_can_be_at_once(tmp_pa
             refused = httpx.get(f"{running.url}/attention/{answer['id']}{path}")
             assert refused.status_code == 404
             assert "expected an explanation whose inputs are kept" in refused.json()["detail"]
+
+
+def test_an_empty_answer_cannot_be_tested(client):
+    body = {"model": "dates", "sequences": ["x" * 100, "5 Dez. 1916"], "faithfulness": "fast"}
+    answer = client.post("/predict", json=body).raise_for_status().json()
+    assert answer["predictions"] == ["", "1916-12-05"]
+    nothing, found = answer["faithfulness"]
+    assert nothing is None
+    assert found["unit"] == "share of the answer's characters that stay, at their places"
+    refused = ask(client, answer["id"])
+    assert (refused.status_code, "one whose answer is empty" in refused.json()["detail"]) == (422, True)
+    assert ask(client, answer["id"], sequence=1).status_code == 200
+
+
+def test_an_answer_of_a_wide_search_is_tested_by_one(client):
+    text = "11.16.2043"
+    ids = {}
+    for beam in (1, 4):
+        answer = client.post("/predict", json={"model": "dates", "sequences": [text], "beam": beam}).json()
+        ids[answer["predictions"][0]] = answer["id"]
+    assert len(ids) == 2  # the searches come to different ends
+    for id in ids.values():
+        found = ask(client, id).raise_for_status().json()
+        assert all(0 <= change <= 1 for change in found["leave_one_out"]["changes"])
+        assert found["comprehensiveness"]["attention"] > 0
+
+
+def test_where_nothing_changes_nothing_is_claimed(client, kept):
+    found = ask(client, kept("planted-before"), sequence=1).json()  # the label that noise has, too
+    assert found["verdict"] == "inconclusive"
+    assert found["reason"] == (
+        "whatever was removed, the prediction hardly drops: with this baseline there is nothing to explain"
+    )
+
+
+def test_random_steps_are_each_sequences_own(client, kept):
+    first, second = (ask(client, kept("italy-power"), sequence=index).json() for index in range(2))
+    explained = client.get(f"/attention/{first['id']}").json()["sequences"]
+    assert [found["seed"] for found in (first, second)] == [int(one["hash"][:8], 16) for one in explained]

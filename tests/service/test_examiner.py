@@ -2,11 +2,13 @@
 
 import asyncio
 
+import msgspec
+import numpy as np
 import pytest
 
 from service import examiner as module
 from service.batcher import DeadlineExceeded
-from service.errors import Invalid, NotFound
+from service.errors import Conflict, Invalid, NotFound
 from service.models.repository import Repository
 from service.predictor import Predictor
 from service.settings import Settings
@@ -27,6 +29,13 @@ def predictor(tmp_path):
     return make
 
 
+def explained(**changes):
+    """An explanation of what the model predicts: the mean."""
+    one = explanation(**changes)
+    means = [[sequence.mean()] for sequence in one.sequences]
+    return msgspec.structs.replace(one, predictions=np.array(means, np.float32))
+
+
 def compute(predictor):
     """Runs of the model so far, and the sequences of all."""
     metrics = predictor._telemetry.model("m", 1)
@@ -38,7 +47,7 @@ async def examine(predictor, one, **changes):
 
 
 def test_each_question_is_answered_once(predictor):
-    predictor, one = predictor(), explanation()
+    predictor, one = predictor(), explained()
 
     async def ask():
         first, second = await asyncio.gather(examine(predictor, one), examine(predictor, one))
@@ -53,7 +62,7 @@ def test_each_question_is_answered_once(predictor):
 
 
 def test_one_who_gives_up_leaves_the_answer_to_the_others(predictor):
-    predictor, one = predictor(), explanation()
+    predictor, one = predictor(), explained()
 
     async def ask():
         first, second = (asyncio.ensure_future(examine(predictor, one)) for _ in range(2))
@@ -67,7 +76,7 @@ def test_one_who_gives_up_leaves_the_answer_to_the_others(predictor):
 
 def test_only_the_latest_answers_are_kept(predictor, monkeypatch):
     monkeypatch.setattr(module, "KEPT", 2)
-    predictor, [first, *others] = predictor(), [explanation() for _ in range(3)]
+    predictor, [first, *others] = predictor(), [explained() for _ in range(3)]
 
     async def ask():
         before = await examine(predictor, first)
@@ -82,7 +91,7 @@ def test_only_the_latest_answers_are_kept(predictor, monkeypatch):
 
 
 def test_what_is_not_finished_in_time_fails_and_may_be_asked_again(predictor):
-    predictor, one = predictor(deadline=1e-9), explanation()
+    predictor, one = predictor(deadline=1e-9), explained()
 
     async def ask():
         for _ in range(2):
@@ -93,7 +102,7 @@ def test_what_is_not_finished_in_time_fails_and_may_be_asked_again(predictor):
 
 
 def test_a_long_sequence_is_tested_within_a_bound(predictor):
-    predictor, one = predictor(steps=5000), explanation(steps=(5000,))
+    predictor, one = predictor(steps=5000), explained(steps=(5000,))
 
     async def ask():
         found = await examine(predictor, one)
@@ -104,7 +113,7 @@ def test_a_long_sequence_is_tested_within_a_bound(predictor):
 
 
 def test_a_run_takes_no_longer_than_background_work_may(predictor):
-    predictor, one = predictor(max_batch=4), explanation()
+    predictor, one = predictor(max_batch=4), explained()
 
     async def ask():
         await examine(predictor, one)
@@ -116,12 +125,27 @@ def test_a_run_takes_no_longer_than_background_work_may(predictor):
 
 
 def test_inputs_that_were_not_kept_cannot_be_tested(predictor):
-    predictor, one = predictor(), explanation().without_inputs()
+    predictor, one = predictor(), explained().without_inputs()
     with pytest.raises(Invalid, match="expected an explanation that has its sequences"):
         asyncio.run(examine(predictor, one))
 
 
 def test_a_model_that_is_gone_cannot_be_run(predictor):
-    predictor, one = predictor(), explanation(model="gone")
+    predictor, one = predictor(), explained(model="gone")
     with pytest.raises(NotFound, match="'gone'"):
         asyncio.run(examine(predictor, one))
+
+
+def test_a_model_that_predicts_something_else_by_now_is_not_tested(predictor):
+    predictor, one = predictor(), explanation()  # its predictions are not the mean of its sequences
+    with pytest.raises(Conflict, match=r"expected m 1 to predict what it predicted .* its files have been replaced"):
+        asyncio.run(examine(predictor, one))
+
+
+@pytest.mark.parametrize("length", [1, 10, 300, 1000, 3000, 10_000])
+def test_the_tests_of_a_long_text_stay_within_a_bound_together(length):
+    characters = module._characters(length)
+    width = module._width(length, characters)
+    runs = 2 + -(-length // width) + module.faithfulness.runs(characters)
+    assert 1 <= characters <= module.CHARACTERS
+    assert runs * length <= max(module.STEPS_RUN * 1.1, length * (2 + module.WINDOWS + module.faithfulness.runs(1)))

@@ -11,7 +11,9 @@ from training.data.datasets import Data
 from training.judging.quality import classes_of, marks
 from training.models import ModelConfig, Scaling
 
-TESTED = 200  # sequences put to the test, fewer if they are long: each takes 120 runs and one for each of its steps
+TESTED = (
+    200  # sequences put to the test, fewer if they are long: each takes some 120 runs and one for each of its steps
+)
 STEPS_RUN = 50_000_000  # steps that the model is run over for the test: about a minute
 STEPS_AT_ONCE = 200_000
 TENTHS = 10
@@ -56,11 +58,15 @@ def training_profile(model: keras.Model, data: Data, variable_length: bool) -> l
     return profile
 
 
+def baseline(config: ModelConfig) -> str:
+    """What a removed step holds that says least to the model: the mean of each feature over the training part or, where
+    sequences are scaled one by one, over the sequence.
+    """
+    return "sequence" if config.scaling == "sequence" else "mean"
+
+
 def put_to_the_test(model: keras.Model, data: Data, attention: np.ndarray, config: ModelConfig) -> list[Measured]:
     """Measures the faithfulness of the weights of sequences spread evenly over the test part.
-
-    A removed step holds what says least to the model: the mean of each feature over the training part or, where
-    sequences are scaled one by one, over the sequence.
 
     Args:
         attention: `(sample, time)` or `(sample, time, feature)`, of the whole test part.
@@ -72,7 +78,7 @@ def put_to_the_test(model: keras.Model, data: Data, attention: np.ndarray, confi
     measured = []
     for i in np.linspace(0, len(test) - 1, count).astype(int):
         sequence = np.array(test.sequences[i, : test.lengths[i]])
-        mean = sequence.mean(axis=0) if config.scaling == "sequence" else np.array(scaling.mean, np.float32)
+        mean = sequence.mean(axis=0) if baseline(config) == "sequence" else np.array(scaling.mean, np.float32)
         measured.append(
             faithfulness.measure(
                 lambda perturbed: run(model, perturbed, data.time, config.variable_length),

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from service.explanations.faithfulness import Measured, profiles
+from service.explanations.faithfulness import Measured
 from service.explanations.record import Explanation
+from service.explanations.verdicts import profiles
 from service.manifest import Faithfulness, Quality, Task
 from training.data.datasets import Data
 from training.judging import pictures, words

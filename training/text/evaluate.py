@@ -10,8 +10,9 @@ import tensorflow as tf
 from pydantic import BaseModel, ConfigDict
 
 from service.explanations.charts.sequences import explanation_chart
-from service.explanations.faithfulness import Measured, measure, summarize
+from service.explanations.faithfulness import Measured, measure
 from service.explanations.record import Explanation, Ragged
+from service.explanations.verdicts import summarize
 from service.manifest import START, UNKNOWN, Baseline, Faithfulness, Quality, Twin, Vocabulary
 from training.judging import quality, sections
 from training.judging.baselines import TWIN_FOLDER
@@ -78,7 +79,7 @@ def evaluate_pairs(folder: Path, *, twin: bool = True) -> TextMetrics:
         ),
         exact_match={beam: float(judge(run, answers, data.test).mean()) for beam, answers in found[run.chosen].items()},
         evidence=weight_on_evidence(greedy, data.test),
-        faithfulness=summarize(measured),
+        faithfulness=summarize(measured, "unknown"),
     )
     parts = report_sections(run, data, metrics, greedy, measured)
     (folder / REPORT_FILE).write_text(report(f"{folder.resolve().name}: how good it is, and why", parts))

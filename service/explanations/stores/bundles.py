@@ -71,6 +71,7 @@ class Bundle(Head, frozen=True, array_like=True):
     texts: list[str] | None
     answers: list[str] | None
     unknown: list[list[int]] | None
+    beams: list[int] | None
 
     @classmethod
     def join(cls, bundles: Sequence["Bundle"]) -> "Bundle":
@@ -111,6 +112,7 @@ class Bundle(Head, frozen=True, array_like=True):
             texts=self.texts and self.texts[rows],
             answers=self.answers and self.answers[rows],
             unknown=self.unknown and self.unknown[rows],
+            beams=self.beams and self.beams[rows],
         )
 
     def encode(self) -> bytes:
@@ -148,6 +150,7 @@ def _encode_one(one: Explanation) -> bytes:
         one.texts,
         one.answers,
         one.unknown,
+        one.beams,
     )
     return _encoder.encode(fields)
 
@@ -171,6 +174,7 @@ def _encode_alike(some: Sequence[Explanation]) -> bytes:
         _chain([one.texts for one in some]),
         _chain([one.answers for one in some]),
         _chain([one.unknown for one in some]),
+        _chain([one.beams for one in some]),
     )
     return _encoder.encode(fields)
 
@@ -213,6 +217,7 @@ def _rest(parts: Sequence[Bundle]) -> tuple[Any, ...]:
         _chain([one.texts for one in parts]),
         _chain([one.answers for one in parts]),
         _chain([one.unknown for one in parts]),
+        _chain([one.beams for one in parts]),
     )
 
 

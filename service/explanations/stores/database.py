@@ -16,7 +16,7 @@ from service.explanations.stores.store import StoreError
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
-FORMAT = 10  # of the rows; PRAGMA user_version of the file
+FORMAT = 11  # of the rows; PRAGMA user_version of the file
 SCHEMA = (
     # A record holds the explanations (sequence - how many, sequence], numbered in the order in which they came. `last`
     # is the largest id, `created` the latest.

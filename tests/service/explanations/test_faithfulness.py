@@ -4,23 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
 
 from service.explanations.faithfulness import (
     DRAWS,
     FAST_DRAWS,
-    SHARES,
-    Drops,
-    Measured,
     fast_test,
     full_test,
-    judge,
-    judge_one,
     measure,
     occlusion_test,
     perturb,
-    rank_correlation,
-    summarize,
+    random_orders,
+    runs,
+    together,
 )
 
 TIME = 20  # shares of 1, 5, 10, 20 and 50 % are 1, 1, 2, 4 and 10 steps
@@ -48,8 +43,10 @@ def test_weights_on_the_step_that_decides():
     assert found.sufficiency == pytest.approx(0)
     assert found.importance.tolist() == pytest.approx([0.4 if step == 7 else 0 for step in range(TIME)])
     assert found.rank_correlation == pytest.approx(1)
-    expected = 0.4 * (1 + 1 + 2 + 4 + 10) / 5 / TIME  # the chance of each share to hit step 7
-    assert found.random_comprehensiveness == pytest.approx(expected, abs=0.1)
+    # The chance of each share to hit step 7, but of 10 orders, begun every second step, none of two: the first share
+    # is of one step, which is 7 in one order or in none.
+    assert found.without.random[2:] == pytest.approx([0.4 * count / TIME for count in (2, 4, 10)])
+    assert found.without.random[0] in (0, pytest.approx(0.4 / DRAWS))
     assert found.random_sufficiency == pytest.approx(0.4 - found.random_comprehensiveness)
 
 
@@ -97,49 +94,67 @@ def test_a_low_binary_prediction_drops_by_rising():
     assert found.comprehensiveness == pytest.approx(0.8)
 
 
+def test_at_one_half_the_second_label_is_predicted_and_tested():
+    found = measure(lambda s: 0.5 - 0.4 * (1 - s[:, 0, :1]), ones(), weights_on(0), BASELINE, "binary")
+    assert found.comprehensiveness == pytest.approx(0.4)
+
+
+def test_of_text_the_prediction_is_what_stays():
+    found = measure(lambda s: 0.2 * s[:, 0, :1], ones(), weights_on(0), BASELINE, "sequence")
+    assert found.comprehensiveness == pytest.approx(0.2)
+
+
+def test_occlusion_takes_the_steps_first_that_lower_the_prediction():
+    def run(sequences):
+        return 0.6 + 0.1 * sequences[:, 3] - 0.3 * sequences[:, 5]  # 0.4: the first label; without 5, the second
+
+    found = measure(run, ones(), weights_on(0), BASELINE, "binary")
+    assert found.importance[[3, 5]].tolist() == pytest.approx([0.1, 0.3])
+    # of 1, 1, 2, 4 and 10 steps
+    assert found.without.occlusion.tolist() == pytest.approx([0.3, 0.3, 0.3, 0.3, 0.3])
+    rising = measure(lambda s: 1 - run(s), ones(), weights_on(0), BASELINE, "multiclass")  # one class: always predicted
+    assert rising.without.occlusion.tolist() == pytest.approx(found.without.occlusion.tolist())
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 1000))
+def test_each_step_comes_as_early_in_random_orders_as_any_other(time, draws, seed):
+    orders = np.array(random_orders(time, draws, seed))
+    assert (np.sort(orders, axis=1) == np.arange(time)).all()
+    for count in range(1, time + 1):  # how often a step is among the first so many
+        often = np.bincount(orders[:, :count].ravel(), minlength=time)
+        assert often.max() - often.min() <= 1 + (draws > time) * (draws // time + 1)
+
+
+def test_tests_of_several_outputs_run_what_they_share_once():
+    def run(sequences):  # two outputs: step 7 decides the one, and step 3 the other
+        return np.concatenate([one_step(7)(sequences), one_step(3)(sequences)], axis=1)
+
+    tests = [full_test(weights_on(step), "binary") for step in (7, 3)]
+    (one, other), count = conduct(together(tests), run, ones())
+    alone, apart = conduct(full_test(weights_on(7), "binary"), one_step(7), ones())
+    assert (one.importance == alone.importance).all()
+    assert (one.without.random == alone.without.random).all()
+    assert (one.comprehensiveness, one.sufficiency) == (alone.comprehensiveness, alone.sufficiency)
+    assert other.importance[3] == pytest.approx(0.4)
+    assert other.comprehensiveness == pytest.approx(0.4)
+    assert count < 2 * apart
+    assert count <= 1 + TIME + 1 + runs(2)
+
+
 def test_regression_changes_count_in_units_of_the_target():
     found = measure(lambda s: 100 * s[:, 0, :1], ones(), weights_on(0), BASELINE, "regression", unit=50)
     assert found.comprehensiveness == pytest.approx(2)
 
 
-def test_the_same_seed_gives_the_same_numbers():
-    one, other, third = (measure(one_step(7), ones(), weights_on(7), BASELINE, "binary", seed=s) for s in (1, 1, 2))
-    assert one.random_comprehensiveness == other.random_comprehensiveness
-    assert one.random_comprehensiveness != third.random_comprehensiveness
+def test_the_same_seed_gives_the_same_orders():
+    one, other, third = (np.array(random_orders(TIME, DRAWS, seed)).tolist() for seed in (1, 1, 2))
+    assert one == other != third
 
 
 def test_a_single_step_has_no_ranks_and_claims_nothing():
     found = measure(lambda s: s[:, 0, :1], np.ones((1, 1), np.float32), np.ones(1, np.float32), BASELINE, "binary")
     assert found.rank_correlation is None
     assert found.comprehensiveness == found.random_comprehensiveness
-
-
-values = st.lists(st.integers(0, 5), min_size=2, max_size=12)
-
-
-@given(values, st.randoms())
-def test_rank_correlation_is_that_of_scipy(one, random):
-    other = one.copy()
-    random.shuffle(other)
-    if len(set(one)) == 1:
-        assert rank_correlation(np.array(one), np.array(other)) is None
-    else:
-        assert rank_correlation(np.array(one), np.array(other)) == pytest.approx(spearmanr(one, other).statistic)
-
-
-@pytest.mark.parametrize(
-    ("effects", "occlusion", "verdict"),
-    [
-        ([0.3, 0.3, 0.3], 0.59, "supported"),
-        ([0.3, 0.3, 0.3], 0.61, "weak"),  # finds less than half of what occlusion finds
-        ([0.04, 0.04, 0.04], 0.04, "weak"),  # too little
-        ([0.9, -0.8, 0.0], 0.1, "no better than random"),  # not clearly more
-        ([0.0, 0.0, 0.0], 0.0, "no better than random"),
-        ([-0.3, -0.3, -0.3], 0.1, "no better than random"),
-    ],
-)
-def test_the_verdict(effects, occlusion, verdict):
-    assert judge(np.array(effects), np.full(3, occlusion)) == verdict
 
 
 def test_a_curve_has_a_drop_for_each_share():
@@ -163,35 +178,6 @@ def test_a_forecast_drops_by_the_mean_distance_over_its_horizon():
 
     found = measure(run, ones(), weights_on(0), BASELINE, "forecast", unit=5)
     assert found.comprehensiveness == pytest.approx((10 + 30) / 2 / 5)
-
-
-def measured(drop, weights=(0.6, 0.4), importance=(0.1, 0.2)):
-    def flat(attention, occlusion, random):
-        return Drops(*(np.full(5, value) for value in (attention, occlusion, random)))
-
-    return Measured(np.array(weights), np.array(importance), flat(drop, 0.4, 0.05), flat(0.1, 0.2, 0.3))
-
-
-def test_a_summary_is_the_mean_over_sequences():
-    constant = measured(0.4, importance=(0.1, 0.1))  # no ranks
-    found = summarize([measured(0.3), measured(0.5, weights=(0.2, 0.8)), constant])
-    assert found.samples == 3
-    assert found.comprehensiveness == pytest.approx(0.4)
-    assert found.random_sufficiency == pytest.approx(0.3)
-    assert found.rank_correlation == pytest.approx((-1 + 1) / 2)
-    assert found.deletion.shares == list(SHARES)
-    assert found.deletion.attention == pytest.approx([0.4] * 5)
-    assert found.deletion.random == pytest.approx([0.05] * 5)
-    assert found.verdict == "supported"
-
-
-def test_profiles_are_compared_as_means_over_sequences_of_one_length():
-    # mean weights 0.5, 0.3, 0.2 and mean importance 0.3, 0.2, 0.1: the same order, though not of each sequence
-    same = [measured(0.3, (0.9, 0.05, 0.05), (0.1, 0.3, 0.1)), measured(0.3, (0.1, 0.55, 0.35), (0.5, 0.1, 0.1))]
-    found = summarize(same)
-    assert found.profile_correlation == pytest.approx(1)
-    assert found.rank_correlation < 0.5
-    assert summarize([*same, measured(0.3)]).profile_correlation is None
 
 
 def conduct(test, run, sequence, baseline=BASELINE):
@@ -230,31 +216,6 @@ def test_the_fast_part_is_that_of_the_whole_with_fewer_draws():
     assert fast.random_comprehensiveness + fast.random_sufficiency == pytest.approx(0.4)  # of one step: it is in either
 
 
-def one(attention=0.4, occlusion=0.4, random=0.1, std=0.0, weights=(0.6, 0.4)):
-    flat = [np.full(5, value) for value in (attention, occlusion, random)]
-    return Measured(np.array(weights), np.array([0.1, 0.2]), Drops(*flat, std), Drops(*flat))
-
-
-@pytest.mark.parametrize(
-    ("measured", "verdict"),
-    [
-        (one(), "supported"),
-        (one(attention=0.24), "weak"),  # 0.14 more than at random, where occlusion finds 0.3 more
-        (one(attention=0.14, occlusion=0.14), "weak"),  # too little
-        (one(std=0.3 / 2 * DRAWS**0.5 + 0.01), "no better than random"),  # not by two standard errors of the draws
-        (one(attention=0.1), "no better than random"),
-        (one(weights=(0.54, 0.46)), "weak"),  # nearly the same: 0.04 of the weight has to move
-        (one(weights=(0.56, 0.44)), "supported"),
-    ],
-)
-def test_the_verdict_on_one_sequence(measured, verdict):
-    assert judge_one(measured) == verdict
-
-
-def test_where_the_unit_of_the_changes_is_not_known_their_size_does_not_count():
-    assert judge_one(one(attention=0.14, occlusion=0.14), least=0) == "supported"
-
-
 @given(st.integers(1, 40), st.integers(0, 1000))
 def test_the_numbers_are_those_of_a_plain_implementation(time, seed):
     """The same from its definition, one loop for each word of it."""
@@ -281,7 +242,8 @@ def test_the_numbers_are_those_of_a_plain_implementation(time, seed):
     counts = [math.ceil(share * time) for share in (0.01, 0.05, 0.1, 0.2, 0.5)]
     importance = [abs(probability([]) - probability([step])) for step in range(time)]
     by_weight = sorted(range(time), key=lambda step: -weights[step])
-    by_importance = sorted(range(time), key=lambda step: -importance[step])
+    dropped = [probability([]) - probability([step]) for step in range(time)]
+    by_importance = sorted(range(time), key=lambda step: -dropped[step])
     found = measure(run, sequence, weights, baseline, "binary")
     assert found.importance == pytest.approx(importance, abs=1e-6)
     for order, name in ((by_weight, "attention"), (by_importance, "occlusion")):

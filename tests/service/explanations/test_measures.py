@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from service.explanations.measures import (
     concentration,
     concentrations,
     distance_from_uniform,
     profile,
+    rank_correlation,
     top_positions,
     top_steps,
 )
@@ -80,3 +84,16 @@ def test_the_profile_of_many_is_the_sum_of_each():
     random = np.random.default_rng(0)
     sequences = [random.dirichlet(np.ones(length)) for length in random.integers(1, 50, 30)]
     assert profile(*padded(*sequences)) == pytest.approx(np.sum([profile(*padded(one)) for one in sequences], axis=0))
+
+
+values = st.lists(st.integers(0, 5), min_size=2, max_size=12)
+
+
+@given(values, st.randoms())
+def test_rank_correlation_is_that_of_scipy(one, random):
+    other = one.copy()
+    random.shuffle(other)
+    if len(set(one)) == 1:
+        assert rank_correlation(np.array(one), np.array(other)) is None
+    else:
+        assert rank_correlation(np.array(one), np.array(other)) == pytest.approx(spearmanr(one, other).statistic)
