@@ -123,16 +123,18 @@ def test_a_model_without_attention_has_no_numbers_of_it(url):
     ] == []
 
 
-def test_verdicts_are_counted_by_word_once_for_each_question(url):
+def test_verdicts_are_counted_by_word_once_for_each_sequence(url):
     answer = predict(url, [LATE], model="attentive").json()
     before = scrape(url)
     assert {s.labels["verdict"] for s in before.of("faithfulness_verdicts_total", **MORE)} == {
         "supported",
         "weak",
         "no better than random",
+        "inconclusive",
     }
     for _ in range(2):
         verdict = httpx.get(f"{url}/attention/{answer['id']}/faithfulness").json()["verdict"]
+    httpx.get(f"{url}/attention/{answer['id']}/faithfulness", params={"baseline": "zero"}).raise_for_status()
     after = scrape(url)
     rises = {
         s.labels["verdict"]: s.value - before("faithfulness_verdicts_total", **s.labels)
