@@ -10,7 +10,6 @@ RUN/report.html            the same for people, with pictures
 RUN/twin/                  the run of the plain LSTM it is compared with
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,6 @@ import numpy as np
 from pydantic import Field
 from rich.console import Console
 
-from service.explanations.charts.rendering import svg
 from service.manifest import Task
 from training.data.batches import JUDGED, feed
 from training.data.datasets import BUILT_IN, Data
@@ -28,18 +26,17 @@ from training.data.tables import TableOptions, fingerprint, load_table
 from training.models import ModelConfig, Scaling, build
 from training.runs import (
     BATCHES_AT_ONCE,
-    CURVE_FILE,
-    HISTORY_FILE,
     MODEL_FILE,
-    RUN_FILE,
+    Advance,
     BaseRun,
     FitConfig,
+    History,
     clear,
+    fit_seeds,
     keeping,
-    learning_curve,
     optimizer,
-    progress,
     seed_folder,
+    write,
 )
 
 UNEVEN = 1.5  # how many times the samples of the smallest class the largest may have without weights in the loss
@@ -110,18 +107,12 @@ def fit(
     clear(folder)
     if search is not None:
         model = search(data, model)
-    histories: dict[int, dict[str, list[float]]] = {}
-    for seed in seeds:
-        target = seed_folder(folder, seed)
-        target.mkdir(parents=True, exist_ok=True)
-        with progress(f"{folder.name} seed {seed}", config.epochs) as advance:
-            fitted, histories[seed] = fit_seed(data, model, config, seed, advance)
-        fitted.save(target / MODEL_FILE)
-        (target / HISTORY_FILE).write_text(json.dumps(histories[seed], indent=1))
-    kept = {seed: history["val_loss"][config.kept(history["val_loss"])] for seed, history in histories.items()}
-    run = Run(data=data_name, data_options=data_options, model=model, fit=config, validation_loss=kept)
-    (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
-    (folder / CURVE_FILE).write_text(svg(learning_curve(folder.name, histories)))
+    histories = fit_seeds(
+        folder, seeds, config.epochs, lambda seed, advance: fit_seed(data, model, config, seed, advance)
+    )
+    losses = config.kept_losses(histories)
+    run = Run(data=data_name, data_options=data_options, model=model, fit=config, validation_loss=losses)
+    write(folder, run, histories)
     return run
 
 
@@ -130,9 +121,9 @@ def fit_seed(
     config: ModelConfig,
     settings: FitConfig,
     seed: int,
-    on_epoch: Callable[[dict[str, float]], None],
+    on_epoch: Advance,
     *callbacks: keras.callbacks.Callback,
-) -> tuple[keras.Model, dict[str, list[float]]]:
+) -> tuple[keras.Model, History]:
     """Fits one model; returns it with the weights of its best epoch or of its last, and its history.
 
     Args:

@@ -1,6 +1,7 @@
-"""A run folder: what stands where in it, how its progress is shown, and how its losses are drawn."""
+"""A run folder: what stands where in it, how it is filled, and how its losses are shown and drawn."""
 
 import itertools
+import json
 import math
 import re
 import shutil
@@ -17,10 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.explanations.charts.chart import PADDING, Chart
+from service.explanations.charts.rendering import svg
 from service.explanations.charts.stacking import WIDTH
 
 RUN_FILE, METRICS_FILE, REPORT_FILE, CURVE_FILE = "run.json", "metrics.json", "report.html", "learning-curve.svg"
 MODEL_FILE, HISTORY_FILE, SEARCH_FILE = "model.keras", "history.json", "search.json"
+History = dict[str, list[float]]  # losses and metrics of a fit, by epoch
+Advance = Callable[[dict[str, float]], None]  # told the losses of each epoch
 BATCHES_AT_ONCE = 32  # in one call of TensorFlow: of small models, calls from Python take longer than the training
 
 
@@ -43,6 +47,11 @@ class FitConfig(BaseModel):
         """Which epoch's weights are kept, of the validation losses of all; one that is not finite where none is."""
         lost = self.keep == "last" or not np.isfinite(losses).any()
         return len(losses) - 1 if lost else int(np.nanargmin(losses))
+
+    def kept_losses(self, histories: dict[int, History]) -> dict[int, float]:
+        """The validation loss of the weights that are kept, by seed."""
+        losses = {seed: history["val_loss"] for seed, history in histories.items()}
+        return {seed: each[self.kept(each)] for seed, each in losses.items()}
 
 
 class BaseRun(BaseModel):
@@ -92,8 +101,33 @@ def clear(folder: Path) -> None:
             shutil.rmtree(path)
 
 
+def fit_seeds(
+    folder: Path, seeds: list[int], epochs: int, fit_one: Callable[[int, Advance], tuple[keras.Model, History]]
+) -> dict[int, History]:
+    """Fits a model for each seed, showing how far it is, and writes each into its folder of the run.
+
+    Returns:
+        The history of each, by seed.
+    """
+    histories: dict[int, History] = {}
+    for seed in seeds:
+        target = seed_folder(folder, seed)
+        target.mkdir(parents=True, exist_ok=True)
+        with progress(f"{folder.name} seed {seed}", epochs) as advance:
+            fitted, histories[seed] = fit_one(seed, advance)
+        fitted.save(target / MODEL_FILE)
+        (target / HISTORY_FILE).write_text(json.dumps(histories[seed], indent=1))
+    return histories
+
+
+def write(folder: Path, run: BaseRun, histories: dict[int, History]) -> None:
+    """Writes run.json, and draws the losses."""
+    (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
+    (folder / CURVE_FILE).write_text(svg(learning_curve(folder.name, histories)))
+
+
 @contextmanager
-def progress(title: str, epochs: int) -> Iterator[Callable[[dict[str, float]], None]]:
+def progress(title: str, epochs: int) -> Iterator[Advance]:
     """A progress bar over epochs, with the latest losses beside it; without a terminal, a line for every tenth."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -112,7 +146,7 @@ def progress(title: str, epochs: int) -> Iterator[Callable[[dict[str, float]], N
         yield advance
 
 
-def learning_curve(title: str, histories: dict[int, dict[str, list[float]]]) -> Chart:
+def learning_curve(title: str, histories: dict[int, History]) -> Chart:
     """Training and validation loss by epoch, a line for each seed."""
     names = {"loss": "training", "val_loss": "validation"}
     losses = [

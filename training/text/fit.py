@@ -1,7 +1,6 @@
 """Fits the encoder-decoder on pairs of texts, into a run folder as `fit.py` does."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,23 +9,22 @@ import numpy as np
 from pydantic import Field
 from rich.console import Console
 
-from service.explanations.charts.rendering import svg
 from service.manifest import START, Vocabulary
 from training.data.tables import fingerprint
 from training.runs import (
     BATCHES_AT_ONCE,
-    CURVE_FILE,
-    HISTORY_FILE,
     MODEL_FILE,
     RUN_FILE,
+    Advance,
     BaseRun,
     FitConfig,
+    History,
     clear,
+    fit_seeds,
     keeping,
-    learning_curve,
     optimizer,
-    progress,
     seed_folder,
+    write,
 )
 from training.text.models import EncoderDecoder, EncoderDecoderConfig, build
 from training.text.pairs import Pairs, PairsOptions, Texts, dates, encode, load_pairs
@@ -87,14 +85,9 @@ def fit_pairs(
     Console(markup=False, highlight=False, soft_wrap=True).print(str(data))
     vocabulary = data.vocabulary()
     clear(folder)
-    histories: dict[int, dict[str, list[float]]] = {}
-    for seed in seeds:
-        target = seed_folder(folder, seed)
-        target.mkdir(parents=True, exist_ok=True)
-        with progress(f"{folder.name} seed {seed}", config.epochs) as advance:
-            fitted, histories[seed] = fit_seed(data, vocabulary, model, config, seed, advance)
-        fitted.save(target / MODEL_FILE)
-        (target / HISTORY_FILE).write_text(json.dumps(histories[seed], indent=1))
+    histories = fit_seeds(
+        folder, seeds, config.epochs, lambda seed, advance: fit_seed(data, vocabulary, model, config, seed, advance)
+    )
     run = PairsRun(
         data=data_name,
         data_options=data_options,
@@ -102,12 +95,9 @@ def fit_pairs(
         longest=max(map(len, data.train.targets)),
         model=model,
         fit=config,
-        validation_loss={
-            seed: history["val_loss"][config.kept(history["val_loss"])] for seed, history in histories.items()
-        },
+        validation_loss=config.kept_losses(histories),
     )
-    (folder / RUN_FILE).write_text(run.model_dump_json(indent=1) + "\n")
-    (folder / CURVE_FILE).write_text(svg(learning_curve(folder.name, histories)))
+    write(folder, run, histories)
     return run
 
 
@@ -117,8 +107,8 @@ def fit_seed(
     config: EncoderDecoderConfig,
     settings: FitConfig,
     seed: int,
-    on_epoch: Callable[[dict[str, float]], None],
-) -> tuple[EncoderDecoder, dict[str, list[float]]]:
+    on_epoch: Advance,
+) -> tuple[EncoderDecoder, History]:
     """Fits one model; returns it with the weights of its best epoch or of its last, and its history.
 
     Args:
