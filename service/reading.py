@@ -115,7 +115,7 @@ def read_texts(sequences: list[Any], manifest: Manifest, max_sequences: int, max
 
 def _check_count(sequences: list[Any], max_sequences: int) -> None:
     if len(sequences) > max_sequences:
-        raise Invalid([_fault("/sequences", f"at most {max_sequences} sequences", f"{len(sequences)}")])
+        raise Invalid.at("/sequences", f"at most {max_sequences} sequences", f"{len(sequences)}")
 
 
 def _read_sequence(sequence: Any, manifest: Manifest, max_steps: int) -> FloatArray | list[Fault]:

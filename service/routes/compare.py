@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from service import wire
-from service.errors import Fault, Invalid, NotFound
+from service.errors import Invalid, NotFound
 from service.explanations.differences import compare
 from service.explanations.record import Explanation, Ragged
 from service.predictor import Predictor
@@ -59,7 +59,7 @@ async def compare_models(id: Id, store: StoreDep, request: Request, other: Compa
 async def _answer(a: Explanation, b: Explanation) -> Response:
     if len(a) != len(b):
         expected = f"an explanation with as many sequences, {len(a)}"
-        raise Invalid([Fault(pointer="the query parameter b", expected=expected, received=str(len(b)))])
+        raise Invalid.at("the query parameter b", expected, str(len(b)))
     sequences = await asyncio.to_thread(compare, a, b)
     content = {"a": _describe(a), "b": _describe(b), "sequences": sequences}
     return Response(wire.dump(content), media_type="application/json")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from service.errors import Fault, Invalid, NotFound
+from service.errors import Invalid, NotFound
 from service.explanations import export
 from service.explanations.record import Explanation
 from service.explanations.stores.store import Filter, Store
@@ -75,7 +75,7 @@ async def export_explanations(
     if newest[0].answers is not None:
         expected = "a model whose weights lie over the steps of its sequences"
         received = f"{newest[0].model}, which writes text"
-        raise Invalid([Fault(pointer="the query parameter model", expected=expected, received=received)])
+        raise Invalid.at("the query parameter model", expected, received)
     filter = replace(filter, version=newest[0].version)
     headers = {"Content-Disposition": f'attachment; filename="{filter.model}-{filter.version}.{format}"'}
     if format == "npz":
@@ -97,7 +97,7 @@ async def _npz(store: Store, filter: Filter, limit: int) -> bytes:
         if (values := export.padded_values(found)) > NPZ_VALUES:
             expected = f"so few explanations that their arrays hold at most {NPZ_VALUES:,} values, or .csv or .parquet"
             received = f"{values:,} in the newest {len(found):,}"
-            raise Invalid([Fault(pointer="the query parameter limit", expected=expected, received=received)])
+            raise Invalid.at("the query parameter limit", expected, received)
     return await asyncio.to_thread(export.npz, found)
 
 

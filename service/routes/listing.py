@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from service.errors import Fault, Invalid
+from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.explanations.stores.store import Entry, Filter, Store
 from service.routes import problems
@@ -56,7 +56,7 @@ async def delete_explanations(
     """Forgets all explanations that pass the filter. There must be one: of a model, a version, a label, or a time."""
     filter = Filter(model=model, version=version, label=label, until=in_utc(before))
     if filter == Filter():
-        raise Invalid([Fault(pointer="the query", expected="model, version, label or before", received="none of them")])
+        raise Invalid.at("the query", "model, version, label or before", "none of them")
     return Deleted(deleted=await ask_store(store.delete_all(filter)))
 
 

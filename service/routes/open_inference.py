@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from service import reading, wire
-from service.errors import Unavailable
+from service.errors import Invalid, Unavailable
 from service.explanations.record import Explanation
 from service.fast import LARGE_BODY
 from service.models.repository import Repository
@@ -28,7 +28,6 @@ from service.open_inference.schemas import (
     Ready,
     ServerMetadata,
 )
-from service.open_inference.tensors import invalid
 from service.predictor import Predictor
 from service.routes.attention import describe_sequence
 from service.routes.bodies import read_body, unless_gone
@@ -218,11 +217,11 @@ def _version(body: LoadRequest) -> int | None:
     version = parameters.pop("version", None)
     if parameters:
         place = f"/parameters/{next(iter(parameters))}"
-        raise invalid(place, "no parameter but version, because what is served is what is on disk", "one")
+        raise Invalid.at(place, "no parameter but version, because what is served is what is on disk", "one")
     if version is None:
         return None
     if not str(version).isdecimal() or len(str(version)) > 9:
-        raise invalid("/parameters/version", "the number of a version", f"{version!r:.40}")
+        raise Invalid.at("/parameters/version", "the number of a version", f"{version!r:.40}")
     return int(str(version))
 
 
