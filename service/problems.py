@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service import reading, wire
-from service.errors import Fault, HttpError, Invalid, Problem
+from service.errors import HttpError, Invalid, Problem
 from service.methods import allowed
 from service.telemetry.collect import Telemetry
 from service.telemetry.requests import current
@@ -37,15 +37,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def bad_parameter(request: Request, error: RequestValidationError) -> Response:
-        faults = [
-            Fault(
-                pointer=f"the {detail['loc'][0]} parameter {detail['loc'][-1]}",
-                expected=detail["msg"].removeprefix("Input should be "),
-                received=reading.describe(detail["input"]),
-            )
-            for detail in error.errors()
-        ]
-        return await known(request, Invalid(faults))
+        return await known(request, Invalid([reading.parameter_fault(detail) for detail in error.errors()]))
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:

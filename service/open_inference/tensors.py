@@ -10,7 +10,7 @@ from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
 from service.errors import Invalid
 from service.open_inference.schemas import InputTensor
-from service.reading import Number, describe
+from service.reading import Number, describe, expected_by
 
 Array = np.ndarray | list[str]
 DTYPES = {"FP32": np.dtype("<f4"), "INT32": np.dtype("<i4")}
@@ -120,8 +120,8 @@ def _from_json(tensor: InputTensor, count: int, place: str) -> Array:
         detail = error.errors(include_url=False)[0]
         index = int(detail["loc"][0])
         within = ", ".join(str(i) for i in np.unravel_index(index, tensor.shape))
-        expected = detail["msg"].removeprefix("Input should be ")
-        raise Invalid.at(f"{place}/data/{index} (element [{within}])", expected, describe(detail["input"])) from error
+        element = f"{place}/data/{index} (element [{within}])"
+        raise Invalid.at(element, expected_by(detail), describe(detail["input"])) from error
     if tensor.datatype == "BYTES":
         return values
     with np.errstate(over="ignore"):  # what does not fit is not finite, and found with the rest of that

@@ -107,13 +107,19 @@ def test_a_body_of_the_largest_size_is_read(client):
 @pytest.mark.parametrize(
     ("params", "detail"),
     [
-        ({"limit": 0}, "the query parameter limit: expected greater than or equal to 1"),
-        (
-            {"limit": "x"},
-            "the query parameter limit: expected a valid integer, unable to parse string as an integer, re",
-        ),
+        ({"limit": 0}, 'the query parameter limit: expected greater than or equal to 1, received "0"'),
+        ({"limit": "x"}, 'the query parameter limit: expected a valid integer, received "x"'),
+        ({"limit": "9" * 5000}, 'the query parameter limit: expected a valid integer, received "999'),
+        ({"cursor": "x"}, 'the query parameter cursor: expected a valid UUID, received "x"'),
+        ({"model": ""}, 'the query parameter model: expected 1 or more characters, received ""'),
+        ({"sequence": "x"}, 'the query parameter sequence: expected a text that matches ^[0-9a-f]{64}$, received "x"'),
         ({"since": "yesterday"}, "the query parameter since: expected a valid datetime"),
     ],
 )
 def test_a_wrong_parameter_is_422(client, params, detail):
     check(client.get("/attention", params=params), 422, detail)
+
+
+def test_a_missing_parameter_is_422(client):
+    detail = "the query parameter model: expected this parameter, received nothing"
+    check(client.get("/attention/export.csv"), 422, detail, "the query parameter model")
