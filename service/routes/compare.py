@@ -9,12 +9,13 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from service import wire
+from service import reading, wire
 from service.errors import Invalid, NotFound
 from service.explanations.differences import compare
 from service.explanations.record import Explanation, Ragged
 from service.predictor import Predictor
-from service.routes import problems
+from service.routes import json_body, problems
+from service.routes.bodies import read_body
 from service.routes.finding import NO_INPUTS, Id, StoreDep, find
 from service.schemas import CompareRequest, CompareResponse
 
@@ -40,12 +41,14 @@ async def compare_explanations(
     "/attention/{id}/compare",
     summary="What another model or version says of the same sequences",
     response_model=CompareResponse,
-    responses=problems(404, 422, 429, 500, 503, 504),
+    responses=problems(400, 404, 413, 415, 422, 429, 500, 503, 504),
+    openapi_extra=json_body(CompareRequest, example={"version": 1}),
 )
-async def compare_models(id: Id, store: StoreDep, request: Request, other: CompareRequest) -> Response:
+async def compare_models(id: Id, store: StoreDep, request: Request) -> Response:
     """Predicts the sequences of an explanation again, with another model or version, and compares: `b` is what that
     one says now, and is not kept.
     """
+    other = reading.read_json(await read_body(request), CompareRequest)
     a = await find(store, id)
     inputs = a.texts if a.texts is not None else a.sequences and a.sequences.nested()
     if inputs is None:

@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter, Request
 
+from service import reading
 from service.errors import PinsError, Unavailable
 from service.manifest import Manifest
 from service.models.repository import Repository
 from service.models.versions import Version
-from service.routes import problems
+from service.routes import json_body, problems
+from service.routes.bodies import read_body
 from service.schemas import BrokenInfo, DefaultInfo, ModelInfo, ModelList, PinInfo, PinRequest, StateInfo
 
 router = APIRouter(tags=["models"])
@@ -27,15 +29,20 @@ async def list_models(request: Request) -> ModelList:
     )
 
 
-@router.put("/models/{name}/pin", summary="Roll back, or forth, to a version", responses=problems(404, 422, 503))
-async def pin(request: Request, name: str, body: PinRequest) -> DefaultInfo:
+@router.put(
+    "/models/{name}/pin",
+    summary="Roll back, or forth, to a version",
+    responses=problems(400, 404, 413, 415, 422, 503),
+    openapi_extra=json_body(PinRequest, example={"version": 1}),
+)
+async def pin(request: Request, name: str) -> DefaultInfo:
     """Has a version answer the requests that name this model and no version, whatever is published.
 
     The pin survives a restart. Where several processes serve, the others follow at their next look for models.
     """
-    repository = _repository(request)
+    repository, wanted = _repository(request), reading.read_json(await read_body(request), PinRequest)
     try:
-        await repository.pin(name, body.version)
+        await repository.pin(name, wanted.version)
     except PinsError as error:
         raise Unavailable(str(error)) from error
     return _default(repository, name)

@@ -29,6 +29,7 @@ from service.open_inference.schemas import (
     ServerMetadata,
 )
 from service.predictor import Predictor
+from service.routes import json_body
 from service.routes.attention import describe_sequence
 from service.routes.bodies import read_body, unless_gone
 from service.routes.health import readyz
@@ -45,15 +46,9 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": InferError} for status in statuses}
 
 
-def described(kind: type[BaseModel]) -> dict[str, Any]:
-    """A body, for /docs. It is read by hand: clients do not say that it is JSON, and bytes may follow."""
-    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    return {"requestBody": {"required": kind is InferRequest, "content": {"application/json": {"schema": schema}}}}
-
-
 def described_binary() -> dict[str, Any]:
     """The body of an inference, for /docs."""
-    described_json = described(InferRequest)
+    described_json = json_body(InferRequest)
     binary = {"schema": {"type": "string", "format": "binary"}}
     described_json["requestBody"]["content"]["application/octet-stream"] = binary
     header = {
@@ -70,7 +65,10 @@ INFER: dict[str, Any] = {
     "responses": errors(400, 404, 413, 415, 422, 429, 503, 504),
     "openapi_extra": described_binary(),
 }
-REPOSITORY: dict[str, Any] = {"responses": errors(400, 404, 422), "openapi_extra": described(LoadRequest)}
+REPOSITORY: dict[str, Any] = {
+    "responses": errors(400, 404, 422),
+    "openapi_extra": json_body(LoadRequest, required=False),
+}
 
 
 class Explained(Answer):
@@ -158,7 +156,7 @@ async def explain(request: Request, name: str, version: int | None = None) -> Re
     "/repository/index",
     summary="Every model, and whether it is in memory",
     responses=errors(400, 422),
-    openapi_extra=described(IndexRequest),
+    openapi_extra=json_body(IndexRequest, required=False),
 )
 async def index(request: Request) -> list[IndexEntry]:
     """Every version that is served, is being loaded, or cannot be served, with the reason."""

@@ -1,5 +1,7 @@
 """Every error through HTTP: its status, its form, its place."""
 
+import gzip
+
 import pytest
 
 GOOD = [[0.0, 0.0]] * 20
@@ -123,3 +125,27 @@ def test_a_wrong_parameter_is_422(client, params, detail):
 def test_a_missing_parameter_is_422(client):
     detail = "the query parameter model: expected this parameter, received nothing"
     check(client.get("/attention/export.csv"), 422, detail, "the query parameter model")
+
+
+@pytest.fixture(scope="module")
+def written(client, example):
+    """Requests with a body beside POST /predict: method, path and a body that is good, of what is not there."""
+    id = client.post("/predict", json=body([example("planted-before")])).json()["id"]
+    return [("PUT", "/models/nobody/pin", b'{"version": 1}'), ("POST", f"/attention/{id}/compare", b'{"version": 9}')]
+
+
+def test_every_body_is_read_alike(client, written):
+    for method, path, good in written:
+
+        def ask(content, method=method, path=path, **headers):
+            return client.request(method, path, content=content, headers=headers)
+
+        check(ask(good), 404, "expected a")  # whatever its Content-Type
+        check(ask(gzip.compress(good), **{"Content-Encoding": "gzip"}), 404, "expected a")
+        check(ask(good, **{"Content-Encoding": "br"}), 415, "received br")
+        check(ask(b"{"), 400, "expected JSON, received: ")
+        check(ask(b""), 400, "expected JSON, received: ")
+        check(ask(b" " * 16_000_001), 413, "at most 16000000 bytes, received 16000001")
+        check(ask(b'{"version": "1"}'), 422, '/version: expected a valid integer, received "1"', "/version")
+        check(ask(b'{"version": 1, "nope": 1}'), 422, "expected no such field", "/nope")
+        check(ask(b"[]"), 422, "the body: expected an object, received a list of 0", "")

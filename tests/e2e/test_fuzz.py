@@ -2,10 +2,11 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bodies import bodies, bounded, damaged, leaves
+from tests.bodies import bodies, bounded, damaged, leaves, names
 
 JSON = {"Content-Type": "application/json"}
 seen: dict[int, int] = {}
@@ -70,6 +71,31 @@ def test_generated_answers_to_draw_never_fail_the_server(client, change, suffix,
     content = json.dumps({**DRAWN, **change})
     response = client.post(f"/attention/draw.{suffix}", content=content, params={"method": method})
     assert response.status_code in {200, 400, 422}, (change, response.text)
+
+
+@pytest.fixture(scope="module")
+def written(client, example):
+    """Requests with a body, which change nothing: method and path."""
+    body = {"model": "planted-before", "sequences": [example("planted-before")]}
+    id = client.post("/predict", json=body).json()["id"]
+    return [("PUT", "/models/nobody/pin"), ("POST", f"/attention/{id}/compare")]
+
+
+OTHERS = st.fixed_dictionaries({}, optional={"version": leaves, "model": st.one_of(names, leaves)})
+
+
+@settings(bounded, max_examples=500)
+@given(
+    content=st.one_of(st.binary(max_size=20), OTHERS.map(json.dumps).map(str.encode), bodies),
+    headers=st.dictionaries(
+        st.sampled_from(["Content-Type", "Content-Encoding"]), st.sampled_from(["application/json", "gzip", "text/csv"])
+    ),
+)
+def test_generated_bodies_never_fail_the_server(client, written, content, headers):
+    for method, path in written:
+        response = client.request(method, path, content=content, headers=headers)
+        assert response.status_code in {200, 400, 404, 415, 422}, (method, path, content, headers, response.text)
+        assert response.headers["content-type"].startswith(("application/json", "application/problem+json"))
 
 
 def test_both_good_and_bad_requests_were_among_them():
