@@ -18,7 +18,7 @@ from service.arrays import FloatArray
 from service.batcher import INLINE_ALONE_S, INLINE_S, Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
 from service.errors import Failed, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.examiner import Examiner, check_count, check_fast
-from service.explanations.record import Explanation
+from service.explanations.record import Explanation, now
 from service.explanations.stores.store import Store, StoreDown, StoreError
 from service.explanations.tally import Tally
 from service.inference import Found, Inference, Key, Part
@@ -326,7 +326,7 @@ def _explain(prediction: Prediction, found: Found, labelled: bool) -> Explanatio
     manifest, texts, codec = prediction.model.manifest, prediction.texts, prediction.model.codec
     return Explanation(
         id=str(uuid_utils.uuid7()),
-        created=time.time(),
+        created=now(),
         model=manifest.name,
         version=manifest.version,
         task=manifest.task,

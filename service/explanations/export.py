@@ -110,7 +110,7 @@ def table(explanations: Sequence[Explanation]) -> Any:
     labels = [one.labels[i] if one.labels else None for one in explanations for i in range(len(one))]
     columns: dict[str, Any] = {
         "id": pa.array([one.id for one in explanations]).take(np.repeat(np.arange(len(rows)), rows)),
-        "created": pa.array(np.repeat([one.created * 1e6 for one in explanations], rows).astype("i8")).cast(
+        "created": pa.array(np.rint(np.repeat([one.created * 1e6 for one in explanations], rows)).astype("i8")).cast(
             pa.timestamp("us", tz="UTC")
         ),
         "model": pa.array([first.model]).take(np.zeros(rows.sum(), "i8")),

@@ -1,7 +1,6 @@
 """GET /attention/compare, of two explanations, and POST /attention/{id}/compare, of one with another model's answer."""
 
 import asyncio
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -12,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service import reading, wire
 from service.errors import Invalid, NotFound
 from service.explanations.differences import compare
-from service.explanations.record import Explanation, Ragged
+from service.explanations.record import Explanation, Ragged, now
 from service.predictor import Predictor
 from service.routes import json_body, problems
 from service.routes.bodies import read_body
@@ -79,7 +78,7 @@ def _read(asked: Explanation, answer: dict[str, Any]) -> Explanation:
     return msgspec.structs.replace(
         asked,
         id="",
-        created=time.time(),
+        created=now(),
         model=answer["model"],
         version=answer["version"],
         predictions=predictions.reshape(len(asked), -1),
