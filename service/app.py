@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_swagger import patch_fastapi
 from starlette.types import ASGIApp
 
@@ -40,6 +40,7 @@ from service.routes import (
     summary,
     web,
 )
+from service.routes.parameters import refuse_unknown
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
 from service.telemetry.requests import Observed
@@ -111,8 +112,10 @@ def _add_routes(app: FastAPI) -> None:
     """The routes and their documentation."""
     # /attention/{id} after what is no id.
     kept = (overviews, drawing, pictures, listing, summary, compare, export, attention, faithfulness)
-    for routes in (predict, *kept, models, open_inference, health, metrics, web):
-        app.include_router(routes.router)
+    for routes in (*kept, models):
+        app.include_router(routes.router, dependencies=[Depends(refuse_unknown)])
+    for others in (predict, open_inference, health, metrics, web):
+        app.include_router(others.router)
     patch_fastapi(app, redirect_from_root_to_docs=False)
     add_examples(app, app.state.repository)
 

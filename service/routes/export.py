@@ -14,7 +14,7 @@ from service.explanations import export
 from service.explanations.record import Explanation
 from service.explanations.stores.store import Filter, Store
 from service.routes import problems
-from service.routes.filtering import Label, Since, Until, Version, in_utc
+from service.routes.filtering import Label, Since, Until, Version
 from service.routes.finding import StoreDep, ask_store, read_pages
 
 router = APIRouter(tags=["attention"])
@@ -44,7 +44,7 @@ def read_filter(
     until: Until = None,
 ) -> Filter:
     """What the query says; a file has one model's features for columns."""
-    return Filter(model=model, version=version, label=label, since=in_utc(since), until=in_utc(until))
+    return Filter(model=model, version=version, label=label, since=since, until=until)
 
 
 @router.get(

@@ -12,7 +12,7 @@ from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.explanations.stores.store import Entry, Filter, Store
 from service.routes import problems
-from service.routes.filtering import FilterDep, Label, Model, Until, Version, in_utc
+from service.routes.filtering import FilterDep
 from service.routes.finding import StoreDep, ask_store, read_pages
 from service.schemas import Deleted, ExplanationEntry, ExplanationList
 
@@ -50,13 +50,10 @@ async def list_explanations(
 
 
 @router.delete("/attention", summary="Delete explanations", response_model=Deleted, responses=problems(404, 422, 503))
-async def delete_explanations(
-    store: StoreDep, model: Model = None, version: Version = None, label: Label = None, before: Until = None
-) -> Any:
+async def delete_explanations(store: StoreDep, filter: FilterDep) -> Any:
     """Forgets all explanations that pass the filter. There must be one: of a model, a version, a label, or a time."""
-    filter = Filter(model=model, version=version, label=label, until=in_utc(before))
     if filter == Filter():
-        raise Invalid.at("the query", "model, version, label or before", "none of them")
+        raise Invalid.at("the query", "model, version, label, since or until", "none of them")
     return Deleted(deleted=await ask_store(store.delete_all(filter)))
 
 

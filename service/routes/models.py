@@ -14,7 +14,7 @@ from service.schemas import BrokenInfo, DefaultInfo, ModelInfo, ModelList, PinIn
 router = APIRouter(tags=["models"])
 
 
-@router.get("/models", summary="Every model, and every folder that cannot be served")
+@router.get("/models", summary="Every model, and every folder that cannot be served", responses=problems(422))
 async def list_models(request: Request) -> ModelList:
     """What each model takes, gives and was made from; and the folders that cannot be served, with the reason."""
     repository = _repository(request)

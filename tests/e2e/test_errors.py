@@ -115,7 +115,12 @@ def test_a_body_of_the_largest_size_is_read(client):
         ({"cursor": "x"}, 'the query parameter cursor: expected a valid UUID, received "x"'),
         ({"model": ""}, 'the query parameter model: expected 1 or more characters, received ""'),
         ({"sequence": "x"}, 'the query parameter sequence: expected a text that matches ^[0-9a-f]{64}$, received "x"'),
-        ({"since": "yesterday"}, "the query parameter since: expected a valid datetime"),
+        ({"since": "yesterday"}, "the query parameter since: expected a date, or a date with a time, as ISO 8601 "),
+        ({"until": "20261101000000"}, 'Z), received "20261101000000"'),  # seconds? a day?
+        (
+            {"modle": "x"},
+            "expected no such parameter (the parameters are cursor, label, limit, model, sequence, since, ",
+        ),
     ],
 )
 def test_a_wrong_parameter_is_422(client, params, detail):
@@ -149,3 +154,31 @@ def test_every_body_is_read_alike(client, written):
         check(ask(b'{"version": "1"}'), 422, '/version: expected a valid integer, received "1"', "/version")
         check(ask(b'{"version": 1, "nope": 1}'), 422, "expected no such field", "/nope")
         check(ask(b"[]"), 422, "the body: expected an object, received a list of 0", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/models"),
+        ("PUT", "/models/nobody/pin"),
+        ("DELETE", "/models/nobody/pin"),
+        ("POST", "/models/nobody/versions/1/load"),
+        ("GET", "/attention/nope"),
+        ("DELETE", "/attention/nope"),
+        ("GET", "/attention/nope.svg"),
+        ("GET", "/attention/nope/faithfulness"),
+        ("GET", "/attention/summary"),
+        ("GET", "/attention/compare.svg"),
+        ("POST", "/attention/draw.svg"),
+        ("GET", "/attention/export.csv"),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_422(client, method, path):
+    answer = client.request(method, path, params={"limt": "1"})
+    check(answer, 422, 'received "1"', "the query parameter limt")
+    assert "no such parameter (the" in answer.json()["detail"]
+
+
+def test_a_query_beside_a_json_body_is_422(client):
+    detail = 'the query parameter store: expected none beside a JSON body, which holds all fields, received "false"'
+    check(client.post("/predict", json=body([GOOD]), params={"store": "false"}), 422, detail)

@@ -42,7 +42,7 @@ def client(request, models, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def empty(client):
-    client.delete("/attention", params={"before": "2100-01-01"})
+    client.delete("/attention", params={"until": "2100-01-01"})
 
 
 def predict(client, *sequences, model="labels", **fields):
