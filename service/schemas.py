@@ -198,6 +198,7 @@ class ExplanationList(BaseModel):
 
     explanations: list[ExplanationEntry]
     next: str | None = Field(description="cursor of the next page; null on the last")
+    note: str | None = Field(default=None, description="what could not be looked for, and why; absent where all could")
 
 
 class Deleted(BaseModel):

@@ -10,7 +10,8 @@ from service.explanations.record import Explanation
 from service.explanations.stores.paging import pages
 from service.explanations.stores.store import Filter, Store, StoreError
 
-NO_INPUTS = "this one's are not: the server is told to leave them out (--no-store-inputs)"
+LEFT_OUT = "the server was told to leave them out (--no-store-inputs)"
+NO_INPUTS = f"this one's are not: {LEFT_OUT}"
 R = TypeVar("R")
 
 
