@@ -8,7 +8,7 @@ from service import wire
 from service.explanations.measures import concentration
 from service.explanations.record import Explanation, steps
 from service.routes import problems
-from service.routes.caching import FOREVER, etag, is_known
+from service.routes.caching import json_of
 from service.routes.examining import ExaminerDep
 from service.routes.finding import NO_INPUTS, Id, StoreDep, ask_store, find, not_found
 from service.routes.formats import TYPES, Format, Known, RendererDep, ThemeName
@@ -51,10 +51,7 @@ async def get_explanation(
         format: Format = "svg" if wanted == TYPES["svg"] else "png"
         return await draw_explanation(id, format, store, examiner, renderer, sequence, method, theme, known)
     content = wire.dump(_describe(await find(store, id)))
-    headers = {"ETag": etag(content), "Cache-Control": FOREVER, "Vary": "Accept"}
-    if is_known(headers["ETag"], known):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type="application/json", headers=headers)
+    return json_of(content, known, vary="Accept")
 
 
 @router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 503))

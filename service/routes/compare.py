@@ -15,7 +15,9 @@ from service.explanations.record import Explanation, Ragged, now
 from service.predictor import Predictor
 from service.routes import json_body, problems
 from service.routes.bodies import read_body
+from service.routes.caching import NOT_MODIFIED, json_of
 from service.routes.finding import NO_INPUTS, Id, StoreDep, find
+from service.routes.formats import Known
 from service.schemas import CompareRequest, CompareResponse
 
 router = APIRouter(tags=["attention"])
@@ -25,15 +27,16 @@ router = APIRouter(tags=["attention"])
     "/attention/compare",
     summary="Two explanations side by side",
     response_model=CompareResponse,
-    responses=problems(404, 422, 503),
+    responses={**NOT_MODIFIED, **problems(404, 422, 503)},
 )
 async def compare_explanations(
     store: StoreDep,
     a: Annotated[str, Query(description="the `id` of a POST /predict answer")],
     b: Annotated[str, Query(description="the `id` of another, of as many sequences")],
+    known: Known = None,
 ) -> Response:
     """The predictions and the weights of both, and how far they differ: `b` less `a`."""
-    return await _answer(await find(store, a), await find(store, b))
+    return json_of(await _compare(await find(store, a), await find(store, b)), known)
 
 
 @router.post(
@@ -55,16 +58,16 @@ async def compare_models(id: Id, store: StoreDep, request: Request) -> Response:
     predictor: Predictor = request.app.state.predictor
     body = {"model": other.model or a.model, "version": other.version, "sequences": inputs, "store": False}
     answer = orjson.loads(await predictor.predict(wire.dump(body)))
-    return await _answer(a, _read(a, answer))
+    return Response(await _compare(a, _read(a, answer)), media_type="application/json")
 
 
-async def _answer(a: Explanation, b: Explanation) -> Response:
+async def _compare(a: Explanation, b: Explanation) -> bytes:
+    """See `CompareResponse`."""
     if len(a) != len(b):
         expected = f"an explanation with as many sequences, {len(a)}"
         raise Invalid.at("the query parameter b", expected, str(len(b)))
     sequences = await asyncio.to_thread(compare, a, b)
-    content = {"a": _describe(a), "b": _describe(b), "sequences": sequences}
-    return Response(wire.dump(content), media_type="application/json")
+    return wire.dump({"a": _describe(a), "b": _describe(b), "sequences": sequences})
 
 
 def _describe(one: Explanation) -> dict[str, Any]:

@@ -200,11 +200,19 @@ def test_another_version_and_another_model_predict_the_same_sequences_again(clie
     assert ids(client) == [a["id"]]  # nothing more is kept
 
 
-def test_an_explanation_is_not_sent_twice(client):
-    path = f"/attention/{predict(client)['id']}"
-    first = client.get(path)
-    assert first.headers["cache-control"] == "private, max-age=31536000, immutable"
-    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
-    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
-    other = client.get(f"/attention/{predict(client)['id']}", headers={"If-None-Match": first.headers["etag"]})
-    assert other.status_code == 200
+def test_an_explanation_is_not_sent_twice_and_not_shown_once_it_is_deleted(client):
+    a, b = predict(client)["id"], predict(client)["id"]
+    known = {}
+    for path, others in {f"/attention/{a}": f"/attention/{b}", compared(a, b): compared(b, a)}.items():
+        first = client.get(path)
+        assert first.headers["cache-control"] == "private, no-cache"  # asked for again each time
+        known[path] = {"If-None-Match": first.headers["etag"]}
+        again = client.get(path, headers=known[path])
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert client.get(others, headers=known[path]).status_code == 200
+    client.delete(f"/attention/{a}")
+    assert [client.get(path, headers=headers).status_code for path, headers in known.items()] == [404, 404]
+
+
+def compared(a, b):
+    return f"/attention/compare?a={a}&b={b}"
