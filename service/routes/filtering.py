@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Query
 from pydantic import PlainValidator, WithJsonSchema
@@ -37,6 +38,7 @@ Version = Annotated[int | None, Query(ge=1, description="only of this version", 
 Label = Annotated[str | None, Query(min_length=1, description="only where some sequence was given this label")]
 Since = Annotated[Time | None, Query(description="only made at or after this time (UTC if it does not say)")]
 Until = Annotated[Time | None, Query(description="only made before this time (UTC if it does not say)")]
+Cursor = Annotated[UUID | None, Query(description="`next` of the page before")]
 
 
 def read_filter(

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 
@@ -12,7 +11,7 @@ from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.explanations.stores.store import Entry, Filter, Store
 from service.routes import problems
-from service.routes.filtering import FilterDep
+from service.routes.filtering import Cursor, FilterDep
 from service.routes.finding import LEFT_OUT, StoreDep, ask_store, read_pages
 from service.schemas import Deleted, ExplanationEntry, ExplanationList
 
@@ -31,7 +30,7 @@ async def list_explanations(
     store: StoreDep,
     filter: FilterDep,
     limit: Annotated[int, Query(ge=1, le=1000, description="explanations on a page")] = 20,
-    cursor: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
+    cursor: Cursor = None,
     sequence: Annotated[
         str | None,
         Query(pattern="^[0-9a-f]{64}$", description="only of this sequence, by the `hash` that explanations give it"),
