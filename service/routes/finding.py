@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Query, Request
 
-from service.errors import NotFound, Unavailable
+from service.errors import Fault, NotFound, Unavailable
 from service.explanations.record import Explanation
 from service.explanations.stores.paging import pages
 from service.explanations.stores.store import Filter, Store, StoreError
@@ -78,11 +78,22 @@ async def find_sequence(store: Store, id: str, sequence: int) -> Explanation:
         Unavailable: the store failed.
     """
     explanation = await find(store, id)
-    if sequence >= len(explanation):
-        raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
+    check_sequence(explanation, sequence)
     if not explanation.has_inputs:
         raise NotFound(f"expected an explanation whose inputs are kept, to draw or test it; {NO_INPUTS}")
     return explanation
+
+
+def check_sequence(explanation: Explanation, sequence: int) -> None:
+    """Holds an explanation to have this sequence.
+
+    Raises:
+        NotFound: it has not.
+    """
+    if sequence >= len(explanation):
+        expected = f"a sequence from 0 to {len(explanation) - 1}"
+        fault = Fault(pointer="the query parameter sequence", expected=expected, received=str(sequence))
+        raise NotFound(f"expected {expected}, received {sequence}", [fault])
 
 
 def not_found(id: str) -> NotFound:

@@ -41,7 +41,7 @@ def test_damaged_requests_never_fail_the_server(client, content):
 
 PARAMETERS = {
     "/attention": ["limit", "cursor", "model", "version", "label", "since", "until", "sequence"],
-    "/attention/{id}": ["sequence", "method", "theme"],
+    "/attention/{id}": ["sequence", "method", "theme", "baseline"],
     "/attention/{id}.svg": ["sequence", "method", "theme"],
     "/attention/{id}.vl.json": ["sequence", "method", "theme"],
     "/attention/{id}/faithfulness": ["sequence", "baseline"],
