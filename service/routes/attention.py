@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from service import wire
-from service.errors import Invalid
+from service import reading, wire
+from service.errors import Invalid, NotFound
 from service.explanations.measures import concentration
 from service.explanations.record import Explanation, steps
 from service.pictures.orders import MOST
-from service.routes import problems
+from service.routes import export, problems
 from service.routes.caching import NOT_MODIFIED, json_of
 from service.routes.examining import ExaminerDep, Held
 from service.routes.finding import NO_INPUTS, Id, StoreDep, ask_store, check_sequence, find, not_found
@@ -27,6 +27,13 @@ SEQUENCE = Query(
     "most, above each other); with the weights as JSON are all"
 )
 METHOD = Query(description="the weights, or what leaving out each step of a sequence alone changes")
+
+
+@router.get("/attention/{name}.{suffix}", include_in_schema=False)
+async def no_such_format(name: str, suffix: str) -> None:
+    """Says which formats there are, where a path ends with none of them."""
+    formats = ", ".join(export.TYPES if name == "export" else TYPES)
+    raise NotFound(f"expected a format out of {formats}, received {reading.describe(suffix)}")
 
 
 @router.get(

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Query, Request
 
+from service import reading
 from service.errors import Fault, NotFound, Unavailable
 from service.explanations.record import Explanation
 from service.explanations.stores.paging import pages
@@ -98,4 +99,7 @@ def check_sequence(explanation: Explanation, sequence: int) -> None:
 
 def not_found(id: str) -> NotFound:
     """There is no explanation with this id."""
-    return NotFound(f"expected the id of a kept explanation, received {id!r}: never given, deleted, or too old")
+    why = "never given, deleted, or too old"
+    if id == "draw":
+        why = "what is not kept is drawn by POST /attention/draw.svg"
+    return NotFound(f"expected the id of a kept explanation, received {reading.describe(id)}: {why}")

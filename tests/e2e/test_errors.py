@@ -73,8 +73,10 @@ def test_unknown_models_and_versions_are_404(client):
 
 
 def test_unknown_explanations_and_paths_are_404(client):
-    check(client.get("/attention/nope"), 404, "expected the id of a kept explanation, received 'nope'")
-    check(client.get("/attention/nope.svg"), 404, "expected the id of a kept explanation, received 'nope'")
+    for path in ("/attention/nope", "/attention/nope.svg", "/attention/nope/faithfulness"):
+        check(client.get(path), 404, 'expected the id of a kept explanation, received "nope": never given, deleted')
+    check(client.get(f"/attention/{'x' * 500}"), 404, f'received "{"x" * 58}…: never given')
+    check(client.get("/attention/draw.svg"), 404, "what is not kept is drawn by POST /attention/draw.svg")
     check(client.get("/nope"), 404, "GET /nope: Not Found; /docs lists what there is")
 
 
@@ -125,6 +127,19 @@ def test_a_body_of_the_largest_size_is_read(client):
 )
 def test_a_wrong_parameter_is_422(client, params, detail):
     check(client.get("/attention", params=params), 422, detail)
+
+
+@pytest.mark.parametrize(
+    ("path", "formats", "received"),
+    [
+        ("export.xlsx", "csv, parquet, npz", "xlsx"),
+        ("nope.gif", "svg, png, html, vl.json", "gif"),
+        ("nope.SVG", "svg, png, html, vl.json", "SVG"),
+        ("summary.csv", "svg, png, html, vl.json", "csv"),
+    ],
+)
+def test_a_format_that_there_is_not_is_404(client, path, formats, received):
+    check(client.get(f"/attention/{path}"), 404, f'expected a format out of {formats}, received "{received}"')
 
 
 def test_a_missing_parameter_is_422(client):
