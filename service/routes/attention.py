@@ -82,7 +82,7 @@ async def get_explanation(
     return json_of(wire.dump(_describe(explanation)), known, vary="Accept")
 
 
-@router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 503))
+@router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 422, 503))
 async def delete_explanation(id: Id, store: StoreDep) -> None:
     """Forgets the sequences, the predictions and the weights."""
     if not await ask_store(store.delete(id)):

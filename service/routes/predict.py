@@ -33,13 +33,15 @@ def get_predictor(request: Request) -> Predictor:
 
 
 def _query() -> list[dict[str, Any]]:
-    """The fields of a request, as parameters of the query, for /docs."""
+    """The fields of a request, as parameters of the query, for /docs; which would send those that have a default."""
     properties = PredictRequest.model_json_schema()["properties"]
     note = " (where the body is no JSON)"
+    del properties["sequences"]
+    for schema in properties.values():
+        schema.pop("default", None)
     return [
         {"name": name, "in": "query", "required": False, "schema": schema, "description": schema["description"] + note}
         for name, schema in properties.items()
-        if name != "sequences"
     ]
 
 
