@@ -1,24 +1,20 @@
-"""The app: its parts put together, its routes, and how its errors are answered."""
+"""The app: its parts put together, and its routes."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI
 from fastapi_swagger import patch_fastapi
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from service import VERSION, reading, wire
-from service.errors import Fault, HttpError, Invalid, Problem, StartupError
+from service import VERSION
+from service.errors import StartupError
 from service.explanations.stores.sqlite import SQLiteStore
 from service.explanations.stores.store import Store
 from service.manifest import RuntimeOptions
+from service.methods import HeadAsGet
 from service.models.memory import keep_trimming
 from service.models.repository import Repository
 from service.models.runtime import check_provider
@@ -26,6 +22,7 @@ from service.models.watcher import watch
 from service.openapi import add_examples
 from service.pictures.renderer import Renderer
 from service.predictor import Predictor
+from service.problems import answer_errors
 from service.routes import (
     attention,
     compare,
@@ -43,12 +40,11 @@ from service.routes import (
     summary,
     web,
 )
+from service.routes.parameters import refuse_unknown
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
-from service.telemetry.requests import Observed, current
+from service.telemetry.requests import Observed
 from service.telemetry.shared import Shared
-
-logger = logging.getLogger(__name__)
 
 
 class Service(FastAPI):
@@ -56,7 +52,8 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """See Starlette."""
-        return Observed(super().build_middleware_stack(), self.state.telemetry, self.state.settings.access_log)
+        app = HeadAsGet(super().build_middleware_stack())
+        return Observed(app, self.state.telemetry, self.state.settings.access_log)
 
 
 def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
@@ -70,62 +67,79 @@ def create_app(settings: Settings, shared: Shared | None = None) -> FastAPI:
     """
     check_provider(settings.provider)
     shared = shared or Shared(Telemetry())
-    repository = open_repository(settings, shared.telemetry)
+    app = Service(
+        title="attention-lstm",
+        summary="Predictions of attention-LSTMs, with the reason in the same answer.",
+        version=VERSION,
+        lifespan=_run,
+        docs_url=None,  # Swagger UI is served from a package, not from a CDN: see patch_fastapi below
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.settings, app.state.shared, app.state.telemetry = settings, shared, shared.telemetry
+    _add_parts(app, settings, shared.telemetry)
+    _add_routes(app)
+    answer_errors(app)
+    return app
+
+
+def _add_parts(app: FastAPI, settings: Settings, telemetry: Telemetry) -> None:
+    """What the routes ask for in the app's state."""
+    state = app.state
+    state.draining = False
+    state.repository = open_repository(settings, telemetry)
+    state.store = open_store(settings)
+    state.renderer = Renderer()
+    state.predictor = Predictor(state.repository, state.store, settings, telemetry)
+    _count(telemetry, state.repository, state.store)
+
+
+def _count(telemetry: Telemetry, repository: Repository, store: Store | None) -> None:
+    """Gauges of what changes without a request."""
     refused = "1 for each folder of a model that cannot be served; GET /models says why."
-    shared.telemetry.gauge(
+    telemetry.gauge(
         "model_refused",
         refused,
         lambda: {(version.name, str(version.number)): 1.0 for version in repository.broken},
         labels=("model", "version"),
     )
-    store = open_store(settings)
     if store is not None:
         up = "1 while the store of explanations answers, 0 while it does not."
-        shared.telemetry.gauge("store_up", up, lambda: {(): float(store.trouble is None)})
+        telemetry.gauge("store_up", up, lambda: {(): float(store.trouble is None)})
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(shared.keep_leaving()),
-            asyncio.create_task(watch(repository, settings.watch)),
-            asyncio.create_task(keep_trimming()),
-        ]
-        if store is not None:
-            await store.open()
-        yield
-        for task in tasks:
-            task.cancel()
-        app.state.predictor.batcher.close()
-        await app.state.renderer.close()
-        if store is not None:
-            await store.close()
-        await shared.leave()
 
-    app = Service(
-        title="attention-lstm",
-        summary="Predictions of attention-LSTMs, with the reason in the same answer.",
-        version=VERSION,
-        lifespan=lifespan,
-        docs_url=None,  # Swagger UI is served from a package, not from a CDN: see patch_fastapi below
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-    )
-    app.state.settings = settings
-    app.state.shared = shared
-    app.state.telemetry = shared.telemetry
-    app.state.draining = False
-    app.state.repository = repository
-    app.state.store = store
-    app.state.renderer = Renderer()
-    app.state.predictor = Predictor(repository, store, settings, shared.telemetry)
+def _add_routes(app: FastAPI) -> None:
+    """The routes and their documentation."""
     # /attention/{id} after what is no id.
     kept = (overviews, drawing, pictures, listing, summary, compare, export, attention, faithfulness)
-    for routes in (predict, *kept, models, open_inference, health, metrics, web):
-        app.include_router(routes.router)
+    for routes in (*kept, models):
+        app.include_router(routes.router, dependencies=[Depends(refuse_unknown)])
+    for others in (predict, open_inference, health, metrics, web):
+        app.include_router(others.router)
     patch_fastapi(app, redirect_from_root_to_docs=False)
-    add_examples(app, repository)
-    _handle_errors(app)
-    return app
+    add_examples(app, app.state.repository)
+
+
+@asynccontextmanager
+async def _run(app: FastAPI) -> AsyncIterator[None]:
+    """What goes on beside the requests, from the start to the stop."""
+    state = app.state
+    store: Store | None = state.store
+    tasks = [
+        asyncio.create_task(state.shared.keep_leaving()),
+        asyncio.create_task(watch(state.repository, state.settings.watch)),
+        asyncio.create_task(keep_trimming()),
+    ]
+    if store is not None:
+        await store.open()
+    yield
+    for task in tasks:
+        task.cancel()
+    state.predictor.batcher.close()
+    await state.renderer.close()
+    if store is not None:
+        await store.close()
+    await state.shared.leave()
 
 
 def open_repository(settings: Settings, telemetry: Telemetry) -> Repository:
@@ -164,61 +178,3 @@ def open_store(settings: Settings) -> Store | None:
     except ImportError as error:
         raise StartupError(f"expected the package valkey for --store {settings.store}, received: {error}") from error
     return ValkeyStore(settings.store, *bounds)
-
-
-def _handle_errors(app: FastAPI) -> None:
-    """Every error leaves as application/problem+json, see errors.py; of the Open Inference Protocol in its form."""
-    telemetry: Telemetry = app.state.telemetry
-
-    @app.exception_handler(HttpError)
-    async def known(request: Request, error: HttpError) -> Response:
-        telemetry.error(type(error).__name__, error.status)
-        answer = _problem(request, error.status, error.problem(_id()))
-        answer.headers.update(error.headers)
-        return answer
-
-    @app.exception_handler(RequestValidationError)
-    async def bad_parameter(request: Request, error: RequestValidationError) -> Response:
-        faults = [
-            Fault(
-                pointer=f"the {detail['loc'][0]} parameter {detail['loc'][-1]}",
-                expected=detail["msg"].removeprefix("Input should be "),
-                received=reading.describe(detail["input"]),
-            )
-            for detail in error.errors()
-        ]
-        return await known(request, Invalid(faults))
-
-    @app.exception_handler(HTTPException)
-    async def no_route(request: Request, error: HTTPException) -> Response:
-        telemetry.error(type(error).__name__, error.status_code)
-        detail = f"{request.method} {request.url.path}: {error.detail}; /docs lists what there is"
-        problem = Problem(title=str(error.detail), status=error.status_code, detail=detail, request_id=_id())
-        answer = _problem(request, error.status_code, problem.model_dump())
-        answer.headers.update(error.headers or {})  # a 405 says what is allowed
-        return answer
-
-    @app.exception_handler(ClientDisconnect)
-    async def gone(request: Request, error: ClientDisconnect) -> Response:
-        telemetry.error(type(error).__name__, 499)
-        return Response(status_code=499)  # nobody will read it; nginx's number for a client that hung up
-
-    @app.exception_handler(Exception)
-    async def unknown(request: Request, error: Exception) -> Response:
-        # Starlette raises the error again after this answer, and the server logs it with its trace.
-        telemetry.error(type(error).__name__, 500)
-        detail = "the server failed; its log says how"
-        problem = Problem(title="Internal Server Error", status=500, detail=detail, request_id=_id())
-        return _problem(request, 500, problem.model_dump())
-
-
-def _problem(request: Request, status: int, content: dict[str, Any]) -> Response:
-    if request.url.path.startswith("/v2/"):
-        return Response(wire.dump({"error": content["detail"]}), status, media_type="application/json")
-    return Response(wire.dump(content), status, media_type="application/problem+json")
-
-
-def _id() -> str:
-    """Of the request at hand."""
-    id, _ = current.get()
-    return id

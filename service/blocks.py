@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from service.arrays import FloatArray, IntArray
-from service.errors import Fault, Invalid
+from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.manifest import Manifest
 from service.ragged import Ragged
@@ -36,17 +36,17 @@ def read_block(
         block = block[:, :, None]
     if block.ndim != 3 or block.shape[2] != features or 0 in block.shape:
         expected = f"an array (batch, {manifest.sequences_shape})" + " or (batch, time)" * (features == 1)
-        raise _invalid("sequences", expected, f"one of shape {block.shape}")
+        raise Invalid.at("/sequences", expected, f"one of shape {block.shape}")
     batch, time, _ = block.shape
     if batch > max_sequences:
-        raise _invalid("sequences", f"at most {max_sequences} sequences", f"{batch}")
+        raise Invalid.at("/sequences", f"at most {max_sequences} sequences", f"{batch}")
     steps = _all_full(batch, time) if lengths is None else _check_lengths(lengths, batch, time)
     full = lengths is None or bool((steps == time).all())
     low, high = manifest.lengths.min, min(manifest.lengths.max or max_steps, max_steps)
     if not (low <= time <= high if full else low <= int(steps.min()) <= int(steps.max()) <= high):
         first = int(((steps < low) | (steps > high)).argmax())
         expected = f"{low}" if low == high else f"{low} to {high}"
-        raise _invalid(f"sequences/{first}", f"{expected} time steps", f"{steps[first]}")
+        raise Invalid.at(f"/sequences/{first}", f"{expected} time steps", f"{steps[first]}")
     values = block.reshape(-1, features) if full else block[np.arange(time) < steps[:, None]]
     if values.dtype != np.float32:
         with np.errstate(over="ignore"):  # found below, with its place
@@ -105,11 +105,11 @@ def _check_lengths(lengths: np.ndarray, batch: int, time: int) -> IntArray:
     """Holds them to be `(batch,)`, each of 1 to `time` steps."""
     if lengths.shape != (batch,) or lengths.dtype.kind not in "iu":
         received = f"an array of {lengths.dtype} of shape {lengths.shape}"
-        raise _invalid("lengths", f"an array of integers of shape ({batch},), as many as sequences", received)
+        raise Invalid.at("/lengths", f"an array of integers of shape ({batch},), as many as sequences", received)
     wrong = (lengths < 1) | (lengths > time)
     if wrong.any():
         first = int(wrong.argmax())
-        raise _invalid(f"lengths/{first}", f"1 to {time}, the steps of the array", f"{lengths[first]}")
+        raise Invalid.at(f"/lengths/{first}", f"1 to {time}, the steps of the array", f"{lengths[first]}")
     return lengths.astype(np.int32)
 
 
@@ -122,10 +122,6 @@ def _check_finite(items: Ragged, manifest: Manifest) -> None:
     row, feature = np.argwhere(~np.isfinite(values))[0].tolist()
     sequence = int(np.searchsorted(items.starts, row, "right")) - 1
     step = row - int(items.starts[sequence])
-    place = f"sequences/{sequence}/{step}/{feature}"
+    place = f"/sequences/{sequence}/{step}/{feature}"
     expected = f"a finite float32 (sequence {sequence}, step {step}, feature {manifest.features[feature]})"
-    raise _invalid(place, expected, f"{values[row, feature]}")
-
-
-def _invalid(pointer: str, expected: str, received: str) -> Invalid:
-    return Invalid([Fault(pointer=f"/{pointer}", expected=expected, received=received)])
+    raise Invalid.at(place, expected, f"{values[row, feature]}")

@@ -22,7 +22,7 @@ ServiceError
 import math
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
@@ -128,6 +128,11 @@ class Invalid(HttpError):
         detail = f"{first.pointer or 'the body'}: expected {first.expected}, received {first.received}"
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         super().__init__(detail + more, faults[: self.shown])
+
+    @classmethod
+    def at(cls, pointer: str, expected: str, received: str) -> Self:
+        """One fault; see `Fault`."""
+        return cls([Fault(pointer=pointer, expected=expected, received=received)])
 
 
 class TooMany(HttpError):

@@ -10,6 +10,7 @@ from service.manifest import Manifest
 from service.models.repository import Repository
 from service.open_inference.requests import datatypes
 from service.open_inference.schemas import IndexRequest, InferRequest, LoadRequest
+from service.schemas import CompareRequest, PinRequest
 
 
 def example_request(manifest: Manifest) -> dict[str, Any] | None:
@@ -37,7 +38,7 @@ EXAMPLES = {
     "/v2/models/{name}/infer": example_inference,
     "/v2/models/{name}/explain": example_inference,
 }
-READ_BY_HAND = (InferRequest, IndexRequest, LoadRequest)
+READ_BY_HAND = (InferRequest, IndexRequest, LoadRequest, CompareRequest, PinRequest)
 
 
 def add_examples(app: FastAPI, repository: Repository) -> None:

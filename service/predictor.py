@@ -16,9 +16,9 @@ import uuid_utils
 from service import fast, inference, reading, wire
 from service.arrays import FloatArray
 from service.batcher import INLINE_ALONE_S, INLINE_S, Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
-from service.errors import Failed, Fault, HttpError, Invalid, TooLate, TooMany, Unavailable
+from service.errors import Failed, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.examiner import Examiner, check_count, check_fast
-from service.explanations.record import Explanation
+from service.explanations.record import Explanation, now
 from service.explanations.stores.store import Store, StoreDown, StoreError
 from service.explanations.tally import Tally
 from service.inference import Found, Inference, Key, Part
@@ -331,7 +331,7 @@ def _explain(prediction: Prediction, found: Found, labelled: bool) -> Explanatio
     manifest, texts, codec = prediction.model.manifest, prediction.texts, prediction.model.codec
     return Explanation(
         id=str(uuid_utils.uuid7()),
-        created=time.time(),
+        created=now(),
         model=manifest.name,
         version=manifest.version,
         task=manifest.task,
@@ -362,10 +362,10 @@ def _check_options(request: PredictRequest, manifest: Manifest) -> None:
     per_feature = manifest.attention is not None and "feature" in manifest.attention.axes
     if request.attention == "per_feature" and not per_feature:
         expected = f'"per_step", because {manifest.name} has no attention vector per feature'
-        raise Invalid([Fault(pointer="/attention", expected=expected, received='"per_feature"')])
+        raise Invalid.at("/attention", expected, '"per_feature"')
     if request.beam is not None and manifest.decoding is None:
         expected = f"no width of a search, because {manifest.name} writes no text"
-        raise Invalid([Fault(pointer="/beam", expected=expected, received=str(request.beam))])
+        raise Invalid.at("/beam", expected, str(request.beam))
 
 
 def as_http(error: BaseException) -> HttpError:

@@ -23,6 +23,15 @@ from service.schemas import PredictRequest
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 MAX_FAULTS = 1000  # enough to count
 PLACEHOLDER: list[Any] = [None]  # for the sequences, where the fields around them are read
+# Of what pydantic says, that which does not go on from "expected".
+WORDS = {
+    "string_too_short": "{min_length} or more characters",
+    "string_too_long": "{max_length} or fewer characters",
+    "string_pattern_mismatch": "a text that matches {pattern}",
+    "too_long": "{max_length} or fewer",
+    "int_parsing_size": "a valid integer",
+}
+PARSED = ("_parsing", "_from_float", "_unicode")  # ends of kinds whose message goes on with how parsing failed
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -115,7 +124,7 @@ def read_texts(sequences: list[Any], manifest: Manifest, max_sequences: int, max
 
 def _check_count(sequences: list[Any], max_sequences: int) -> None:
     if len(sequences) > max_sequences:
-        raise Invalid([_fault("/sequences", f"at most {max_sequences} sequences", f"{len(sequences)}")])
+        raise Invalid.at("/sequences", f"at most {max_sequences} sequences", f"{len(sequences)}")
 
 
 def _read_sequence(sequence: Any, manifest: Manifest, max_steps: int) -> FloatArray | list[Fault]:
@@ -179,8 +188,23 @@ def request_fault(detail: ErrorDetails, kind: type[BaseModel]) -> Fault:
         return _fault(pointer, f"no such field (the fields are {fields})", describe(detail["input"]))
     if detail["type"] == "too_short":
         return _fault(pointer, f"at least one {str(detail['loc'][-1]).removesuffix('s')}", "none")
-    expected = detail["msg"].removeprefix("Input should be ")
-    return _fault(pointer, expected, describe(detail["input"]))
+    return _fault(pointer, expected_by(detail), describe(detail["input"]))
+
+
+def parameter_fault(detail: ErrorDetails) -> Fault:
+    """What pydantic found wrong with a parameter of the path or of the query."""
+    pointer = f"the {detail['loc'][0]} parameter {detail['loc'][-1]}"
+    if detail["type"] == "missing":
+        return _fault(pointer, "this parameter", "nothing")
+    return _fault(pointer, expected_by(detail), describe(detail["input"]))
+
+
+def expected_by(detail: ErrorDetails) -> str:
+    """What pydantic expected, in words that go on from "expected"."""
+    kind, message = detail["type"], detail["msg"].removeprefix("Input should be ")
+    if kind in WORDS:
+        return WORDS[kind].format_map(detail.get("ctx", {}))
+    return message.partition(", ")[0] if kind.endswith(PARSED) else message
 
 
 def _pointer(place: tuple[int | str, ...]) -> str:
@@ -193,12 +217,14 @@ def _fault(pointer: str, expected: str, received: str) -> Fault:
 
 
 def describe(value: Any) -> str:
-    """A JSON value in a few words, for an error message."""
+    """A JSON value, or bytes, in a few words, for an error message."""
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, int) and value.bit_length() > 64:
         return "an integer beyond 64 bits"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
     text = json.dumps(value)  # null, true, NaN, Infinity and quoted text as JSON has them
     return text if len(text) <= 60 else text[:59] + "…"

@@ -203,6 +203,7 @@ class ExplanationList(BaseModel):
 
     explanations: list[ExplanationEntry]
     next: str | None = Field(description="cursor of the next page; null on the last")
+    note: str | None = Field(default=None, description="what could not be looked for, and why; absent where all could")
 
 
 class Deleted(BaseModel):
@@ -257,6 +258,29 @@ class ExplanationResponse(BaseModel):
     attention_axes: Axes | None = Field(description="what the weights lie over; null from a model without attention")
     sequences: list[SequenceExplanation]
     note: str | None = Field(default=None, description="what is missing, and why; absent where nothing is")
+
+
+class StepChange(BaseModel):
+    """A step whose removal changes much."""
+
+    step: int = Field(description="index on the time axis, from 0")
+    change: float
+
+
+class OcclusionResponse(BaseModel):
+    """What leaving out each step of a sequence alone changes: its model is run again, without attention as well."""
+
+    id: str
+    model: str
+    version: int
+    sequence: int
+    method: Literal["occlusion"]
+    width: int = Field(description="neighbours that were left out together: 1, but more of a long sequence")
+    changes: list[float] = Field(description="size of the change without each step; of text, without each character")
+    top: list[StepChange] = Field(description="the steps whose removal changes most, first")
+    baseline: Baseline = Field(description="what a removed step holds, see FaithfulnessResponse")
+    baseline_values: dict[str, float] | None = Field(description="by feature; null for last and of text")
+    unit: str = Field(description="of every change")
 
 
 SHARES_EXAMPLE = {"0.05": 0.01, "0.25": 0.03, "0.5": 0.05, "0.75": 0.08, "0.95": 0.2}

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from service import wire
 from service.batcher import Full
-from service.errors import Failed, Fault, HttpError, Invalid, TooMany
+from service.errors import Failed, HttpError, Invalid, TooMany
 from service.explanations.record import Explanation
 from service.models.loading import Model
 from service.ndjson import Endless, Entry, Lines
@@ -143,9 +143,7 @@ def check(fields: PredictRequest) -> None:
     """
     for name in UNKNOWN:
         if name in fields.model_fields_set and (value := getattr(fields, name)):
-            raise Invalid(
-                [Fault(pointer=f"the query parameter {name}", expected="none in a stream", received=f"{value}")]
-            )
+            raise Invalid.at(f"the query parameter {name}", "none in a stream", f"{value}")
 
 
 async def _receive(chunks: AsyncIterator[bytes], ahead: asyncio.Queue[bytes]) -> None:

@@ -21,6 +21,8 @@ LAYERS = [
     ["service.app"],
     ["service.routes", "service.openapi", "service.fastpath.protocol"],
     ["service.fastpath.formats"],
+    ["service.problems"],
+    ["service.methods"],
     ["service.open_inference", "service.npy", "service.streams"],
     ["service.predictor", "service.models.watcher", "service.pictures.renderer", "service.pictures.process"],
     ["service.pictures.given", "service.pictures.orders", "service.examiner"],

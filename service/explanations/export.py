@@ -9,7 +9,7 @@ import numpy as np
 from service.arrays import FloatArray
 from service.explanations.record import Explanation, Ragged, steps
 
-WEIGHT = "weight"
+WEIGHT, PREDICTION = "weight", "prediction"
 
 
 class Writer(Protocol):
@@ -94,7 +94,8 @@ class _Sink(io.RawIOBase):
 def table(explanations: Sequence[Explanation]) -> Any:
     """A `pyarrow.Table` with a row for each step of each sequence.
 
-    Its columns: id, created, model, version, sequence (which of its request), label, step, one for each feature,
+    Its columns: id, created, model, version, sequence (which of its request), label, prediction (of several numbers
+    `prediction CLASS` for each class, or `prediction 1` and so on for the next values), step, one for each feature,
     weight (by step), and of models with weights by feature `weight FEATURE` for each.
 
     Args:
@@ -105,22 +106,30 @@ def table(explanations: Sequence[Explanation]) -> Any:
     first = explanations[0]
     lengths = [_lengths(one) for one in explanations]
     counts, rows = np.array([len(each) for each in lengths]), np.array([each.sum() for each in lengths])
-    every = np.concatenate(lengths)
+    every, which = np.concatenate(lengths), np.repeat(np.arange(len(rows)), rows)
     starts = np.cumsum(every) - every
     labels = [one.labels[i] if one.labels else None for one in explanations for i in range(len(one))]
+    predictions = np.concatenate([one.predictions for one in explanations]).repeat(every, axis=0)
     columns: dict[str, Any] = {
-        "id": pa.array([one.id for one in explanations]).take(np.repeat(np.arange(len(rows)), rows)),
-        "created": pa.array(np.repeat([one.created * 1e6 for one in explanations], rows).astype("i8")).cast(
-            pa.timestamp("us", tz="UTC")
-        ),
+        "id": pa.array([one.id for one in explanations]).take(which),
+        "created": pa.array([one.created_at for one in explanations], pa.timestamp("us", tz="UTC")).take(which),
         "model": pa.array([first.model]).take(np.zeros(rows.sum(), "i8")),
         "version": np.full(rows.sum(), first.version, "i4"),
         "sequence": np.repeat(np.concatenate([np.arange(count) for count in counts]), every).astype("i4"),
         "label": pa.array(labels, pa.string()).take(np.repeat(np.arange(len(every)), every)),
+        **dict(zip(_outputs(first), predictions.T, strict=True)),
         "step": (np.arange(every.sum()) - np.repeat(starts, every)).astype("i4"),
         **_values(explanations, rows),
     }
     return pa.table(columns)
+
+
+def _outputs(one: Explanation) -> list[str]:
+    """Names of the numbers that the model predicts."""
+    count = one.predictions.shape[1]
+    if one.task == "forecast":
+        return [f"{PREDICTION} {step}" for step in range(1, count + 1)]
+    return [PREDICTION] if count == 1 else [f"{PREDICTION} {name}" for name in one.classes]
 
 
 def _lengths(one: Explanation) -> Any:

@@ -1,5 +1,6 @@
 """One kept explanation: everything an answer was made of, readable without the model that made it."""
 
+import time
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -9,7 +10,7 @@ import numpy as np
 from service.arrays import FloatArray
 from service.ragged import Ragged
 
-__all__ = ["Explanation", "Ragged", "steps"]
+__all__ = ["Explanation", "Ragged", "now", "steps"]
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +18,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: UUID version 7, so that ids sort by time.
-        created: seconds since 1970.
+        created: seconds since 1970, to the microsecond; see `now`.
         features: names of the feature axis.
         classes: class names in output order; none for regression.
         sequences: one `(time, feature)` each; None of a model that reads text, and where inputs are not kept.
@@ -96,6 +97,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     def without_inputs(self) -> "Explanation":
         """The same, without what was received."""
         return msgspec.structs.replace(self, sequences=None, texts=None, unknown=None)
+
+
+def now() -> float:
+    """Seconds since 1970, to the microsecond: no finer than `created` is shown, so that a filter by what is shown finds
+    the explanation.
+    """
+    return round(time.time(), 6)
 
 
 def steps(weights: FloatArray) -> FloatArray:

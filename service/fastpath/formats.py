@@ -3,16 +3,16 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from service import reading, wire
-from service.errors import HttpError
+from service import reading
 from service.npy.requests import JSON, NPY, wanted
 from service.npy.requests import read as read_arrays
 from service.open_inference.answers import Answer
 from service.open_inference.requests import read as read_tensors
 from service.predictor import Prediction, Predictor
+from service.problems import as_infer_error, as_problem
 from service.schemas import PredictRequest
 from service.settings import Settings
 
@@ -39,8 +39,8 @@ class BodyFormat(Protocol):
     def head(self) -> bytes:
         """The headers that say what the answer is; asked for once it is there."""
 
-    def problem(self, error: HttpError, id: str) -> tuple[bytes, bytes]:
-        """The same of an error, and its body."""
+    def problem(self, problem: dict[str, Any]) -> tuple[str, bytes]:
+        """Media type and body of an error; see `problems.py`."""
 
 
 class Plain:
@@ -59,9 +59,9 @@ class Plain:
         """See `BodyFormat`."""
         return b"content-type: application/json\r\n"
 
-    def problem(self, error: HttpError, id: str) -> tuple[bytes, bytes]:
+    def problem(self, problem: dict[str, Any]) -> tuple[str, bytes]:
         """See `BodyFormat`."""
-        return b"content-type: application/problem+json\r\n", wire.dump(error.problem(id))
+        return as_problem(problem)
 
 
 class Arrays(Plain):
@@ -106,9 +106,9 @@ class Tensors:
         length = b"inference-header-content-length: %d\r\n" % self._answer.header_length
         return b"content-type: application/octet-stream\r\n" + length
 
-    def problem(self, error: HttpError, id: str) -> tuple[bytes, bytes]:
+    def problem(self, problem: dict[str, Any]) -> tuple[str, bytes]:
         """See `BodyFormat`."""
-        return b"content-type: application/json\r\n", wire.dump({"error": str(error)})
+        return as_infer_error(problem)
 
 
 def find(

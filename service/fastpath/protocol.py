@@ -324,6 +324,6 @@ class PredictCycle:
     def _problem(self, error: HttpError) -> tuple[int, bytes, bytes]:
         """Status, more headers and body of an error."""
         self._protocol.telemetry.error(type(error).__name__, error.status)
-        head, body = self._format.problem(error, self._ids[0])
-        more = b"".join(f"{name}: {value}\r\n".encode() for name, value in error.headers.items())
-        return error.status, head + more, body
+        media_type, body = self._format.problem(error.problem(self._ids[0]))
+        headers = {"content-type": media_type, **error.headers}
+        return error.status, b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items()), body

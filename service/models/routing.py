@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from service.errors import Fault, Invalid, NotFound
+from service.errors import Invalid, NotFound
 from service.models.versions import Version
 
 
@@ -47,7 +47,7 @@ class Routing:
         name = name or self._default
         if name is None:
             expected = f"the name of a model, one of {', '.join(self.names) or '(none is served)'}"
-            raise Invalid([Fault(pointer="/model", expected=expected, received="nothing")])
+            raise Invalid.at("/model", expected, "nothing")
         if name not in self.names:
             raise NotFound(f"expected a model out of {self.names}, received {name!r}")
         numbers = sorted(version.number for version in self.served if version.name == name)

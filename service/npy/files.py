@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import Fault, Invalid, NotJson, TooLarge
+from service.errors import Invalid, NotJson, TooLarge
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 1000  # bytes; NumPy's own are about 128
@@ -46,15 +46,15 @@ def read_npy(data: bytes | memoryview, place: str = "sequences") -> np.ndarray:
     wide = len(data) > 6 and data[6] > 1  # versions 2 and 3 have 4 bytes of length
     start = 12 if wide else 10
     if len(data) < start:
-        raise _invalid(place, "a header of .npy", f"{len(data)} bytes in all")
+        raise Invalid.at(f"/{place}", "a header of .npy", f"{len(data)} bytes in all")
     length: int = struct.unpack_from("<I" if wide else "<H", data, 8)[0]
     if length > min(LONGEST_HEADER, len(data) - start):
         expected = f"a header of at most {LONGEST_HEADER} bytes, followed by the values"
-        raise _invalid(place, expected, f"a length of {length} bytes, of {len(data)} in all")
+        raise Invalid.at(f"/{place}", expected, f"a length of {length} bytes, of {len(data)} in all")
     dtype, fortran, shape = _read_header(bytes(data[start : start + length]), place)
     values, size = data[start + length :], math.prod(shape) * dtype.itemsize
     if len(values) != size:
-        raise _invalid(place, f"{size} bytes for {dtype} of the shape {shape!s:.60}", f"{len(values)}")
+        raise Invalid.at(f"/{place}", f"{size} bytes for {dtype} of the shape {shape!s:.60}", f"{len(values)}")
     return np.frombuffer(values, dtype).reshape(shape, order="F" if fortran else "C")
 
 
@@ -75,7 +75,9 @@ def read_npz(body: bytes, limit: int) -> dict[str, np.ndarray]:
             files = archive.infolist()
             names = [file.filename for file in files]
             if sorted(names) not in (["sequences.npy"], ["lengths.npy", "sequences.npy"]):
-                raise _invalid("", "the arrays sequences and, where they differ, lengths, each once", f"{names!r:.200}")
+                raise Invalid.at(
+                    "", "the arrays sequences and, where they differ, lengths, each once", f"{names!r:.200}"
+                )
             arrays = {}
             for file in files:
                 name = file.filename.removesuffix(".npy")
@@ -115,15 +117,17 @@ def _read_header(header: bytes, place: str) -> tuple[np.dtype[Any], bool, tuple[
     try:
         found = ast.literal_eval(header.decode("latin-1").strip())
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
-        raise _invalid(place, "a header of .npy", f"{header[:60]!r}") from error
+        raise Invalid.at(f"/{place}", "a header of .npy", f"{header[:60]!r}") from error
     if not isinstance(found, dict) or set(found) != {"descr", "fortran_order", "shape"}:
-        raise _invalid(place, "a header of .npy with descr, fortran_order and shape", f"{header[:60]!r}")
+        raise Invalid.at(f"/{place}", "a header of .npy with descr, fortran_order and shape", f"{header[:60]!r}")
     descr, fortran, shape = found["descr"], found["fortran_order"], found["shape"]
     if not isinstance(descr, str) or not NUMBERS.fullmatch(descr) or descr[-2:] == "f1":
-        raise _invalid(place, "numbers (float or integer); objects are never unpickled", f"the type {descr!r:.60}")
+        raise Invalid.at(
+            f"/{place}", "numbers (float or integer); objects are never unpickled", f"the type {descr!r:.60}"
+        )
     sizes = isinstance(shape, tuple) and len(shape) <= 8 and all(type(size) is int and size > 0 for size in shape)
     if not isinstance(fortran, bool) or not sizes:
-        raise _invalid(place, "an order, and a shape of at most 8 axes, none of them empty", f"{header[:60]!r}")
+        raise Invalid.at(f"/{place}", "an order, and a shape of at most 8 axes, none of them empty", f"{header[:60]!r}")
     return np.dtype(descr), fortran, shape
 
 
@@ -136,13 +140,13 @@ def _check_directory(body: bytes) -> None:
     wide = body[-END_SIZE - LOCATOR_SIZE : -END_SIZE].startswith(b"PK\x06\x07")
     if size > LARGEST_DIRECTORY or wide:
         received = "one of more than 4 GB" if wide else f"{size} bytes"
-        raise _invalid("", f"a ZIP whose directory has at most {LARGEST_DIRECTORY} bytes", received)
+        raise Invalid.at("", f"a ZIP whose directory has at most {LARGEST_DIRECTORY} bytes", received)
 
 
 def _expand(archive: zipfile.ZipFile, file: zipfile.ZipInfo, limit: int) -> bytes:
     """A file of the archive, whatever the archive says about its size."""
     if file.compress_type not in (PLAIN, DEFLATED) or file.flag_bits & 1:
-        raise _invalid("", "files that are stored or deflated, and not encrypted", f"{file.filename} otherwise")
+        raise Invalid.at("", "files that are stored or deflated, and not encrypted", f"{file.filename} otherwise")
     with archive.open(file) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
@@ -155,7 +159,3 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": shape})
     return file.getvalue()
-
-
-def _invalid(place: str, expected: str, received: str) -> Invalid:
-    return Invalid([Fault(pointer=f"/{place}" if place else "", expected=expected, received=received)])

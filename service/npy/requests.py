@@ -3,7 +3,7 @@
 import numpy as np
 
 from service import blocks
-from service.errors import Fault, Invalid
+from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.models.loading import Model
 from service.npy.files import read_npy, read_npz, write_npy, write_npz
@@ -34,7 +34,7 @@ def read(
     def read_sequences(model: Model) -> Prediction:
         if model.codec is not None:
             expected = f"texts as JSON, because {model.manifest.name} reads text"
-            raise Invalid([Fault(pointer="", expected=expected, received=media_type)])
+            raise Invalid.at("", expected, media_type)
         block = arrays["sequences"]
         items = blocks.read_block(block, arrays.get("lengths"), model.manifest, *limits)
         return answer_as(accept, Prediction(model, fields, items), block.shape[1])
@@ -63,7 +63,7 @@ def answer_as(media_type: str, prediction: Prediction, time: int | None = None) 
     if media_type != JSON:
         for field in ("top_k", "faithfulness"):
             if (value := getattr(prediction.fields, field)) is not None:
-                raise Invalid([Fault(pointer=f"/{field}", expected=f"none in {media_type}", received=str(value))])
+                raise Invalid.at(f"/{field}", f"none in {media_type}", str(value))
         prediction.write, prediction.labelled = _writer(media_type, time or prediction.items.longest), False
     return prediction
 

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from service import blocks, wire
+from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.manifest import Manifest
 from service.open_inference.schemas import InferRequest
-from service.open_inference.tensors import DTYPES, Array, invalid
+from service.open_inference.tensors import DTYPES, Array
 from service.reading import describe
 from service.schemas import PredictRequest
 
@@ -53,10 +54,10 @@ class Answer:
             place, parameters = f"/outputs/{index}", output.parameters or {}
             if output.name not in names or output.name in self._wanted:
                 received = f"{describe(output.name)}{' twice' * (output.name in self._wanted)}"
-                raise invalid(f"{place}/name", f"outputs out of {names}, each once", received)
+                raise Invalid.at(f"{place}/name", f"outputs out of {names}, each once", received)
             for wish in UNKNOWN_WISHES:
                 if parameters.get(wish):
-                    raise invalid(f"{place}/parameters/{wish}", "none: see the extensions in GET /v2", "one")
+                    raise Invalid.at(f"{place}/parameters/{wish}", "none: see the extensions in GET /v2", "one")
             self._wanted[output.name] = parameters.get("binary_data", binary) is True
 
     def write(

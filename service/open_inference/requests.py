@@ -13,7 +13,7 @@ from service.manifest import Manifest
 from service.models.loading import Model
 from service.open_inference.answers import Answer
 from service.open_inference.schemas import InferRequest
-from service.open_inference.tensors import invalid, read_tensors
+from service.open_inference.tensors import read_tensors
 from service.predictor import Prediction, Predictor
 from service.ragged import Ragged
 from service.schemas import PredictRequest
@@ -71,7 +71,7 @@ def _length(text: str, size: int) -> int:
     """Bytes of the JSON part."""
     if not (text.isascii() and text.isdigit() and len(text) <= 12 and 0 < int(text) <= size):
         place = "the header Inference-Header-Content-Length"
-        raise invalid(place, f"bytes of the JSON part, 1 to the {size} of the body", text[:40])
+        raise Invalid.at(place, f"bytes of the JSON part, 1 to the {size} of the body", text[:40])
     return int(text)
 
 
@@ -96,7 +96,7 @@ def _options(parameters: dict[str, Any]) -> dict[str, Any]:
         Invalid: the parameters ask for what cannot be ignored.
     """
     if parameters.get("sequence_id"):
-        raise invalid("/parameters/sequence_id", "none, because models keep no state between requests", "one")
+        raise Invalid.at("/parameters/sequence_id", "none, because models keep no state between requests", "one")
     options: dict[str, Any] = {name: parameters[name] for name in ("deadline", "beam") if name in parameters}
     options["store"] = parameters.get("store", False)
     timeout, priority = parameters.get("timeout"), parameters.get("priority")
@@ -116,7 +116,7 @@ def _read_items(
     arrays = read_tensors(request.inputs, binary, datatypes(model.manifest))
     sequences, lengths = arrays.get("sequences"), arrays.get("lengths")
     if sequences is None:
-        raise invalid("/inputs", "an input sequences", "none")
+        raise Invalid.at("/inputs", "an input sequences", "none")
     if isinstance(sequences, list):
         assert model.codec is not None  # noqa: S101 (datatypes says so)
         texts = reading.read_texts(sequences, model.manifest, *limits)

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
-from service.errors import Fault, Invalid
+from service.errors import Invalid
 from service.open_inference.schemas import InputTensor
-from service.reading import Number, describe
+from service.reading import Number, describe, expected_by
 
 Array = np.ndarray | list[str]
 DTYPES = {"FP32": np.dtype("<f4"), "INT32": np.dtype("<i4")}
@@ -38,34 +38,31 @@ def read_tensors(tensors: list[InputTensor], binary: memoryview, datatypes: dict
         place = f"/inputs/{index}"
         if tensor.name not in datatypes or tensor.name in arrays:
             received = f"{describe(tensor.name)}{' twice' * (tensor.name in arrays)}"
-            raise invalid(f"{place}/name", f"inputs out of {list(datatypes)}, each once", received)
+            raise Invalid.at(f"{place}/name", f"inputs out of {list(datatypes)}, each once", received)
         if tensor.datatype != datatypes[tensor.name]:
-            raise invalid(f"{place}/datatype", f"{datatypes[tensor.name]}", describe(tensor.datatype))
+            raise Invalid.at(f"{place}/datatype", f"{datatypes[tensor.name]}", describe(tensor.datatype))
         count = _count(tensor, place)
         if (size := _binary_size(tensor, place)) is None:
             arrays[tensor.name] = _from_json(tensor, count, place)
             continue
         if size > len(binary):
-            raise invalid(f"{place}/parameters/{BINARY}", f"at most the {len(binary)} bytes that are left", f"{size}")
+            raise Invalid.at(
+                f"{place}/parameters/{BINARY}", f"at most the {len(binary)} bytes that are left", f"{size}"
+            )
         arrays[tensor.name] = _from_bytes(tensor, count, binary[:size], place)
         binary = binary[size:]
     if len(binary):
-        raise invalid("", "no more bytes than the inputs' binary_data_size say", f"{len(binary)} more")
+        raise Invalid.at("", "no more bytes than the inputs' binary_data_size say", f"{len(binary)} more")
     return arrays
-
-
-def invalid(pointer: str, expected: str, received: str) -> Invalid:
-    """One fault."""
-    return Invalid([Fault(pointer=pointer, expected=expected, received=received)])
 
 
 def _count(tensor: InputTensor, place: str) -> int:
     """How many values its shape says, one at least."""
     for axis, size in enumerate(tensor.shape):
         if size < 1:
-            raise invalid(f"{place}/shape/{axis}", "1 or more", describe(size))
+            raise Invalid.at(f"{place}/shape/{axis}", "1 or more", describe(size))
     if not tensor.shape:
-        raise invalid(f"{place}/shape", "an axis at least", "none")
+        raise Invalid.at(f"{place}/shape", "an axis at least", "none")
     return math.prod(tensor.shape)
 
 
@@ -75,9 +72,9 @@ def _binary_size(tensor: InputTensor, place: str) -> int | None:
     if size is None:
         return None
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise invalid(f"{place}/parameters/{BINARY}", "a number of bytes", describe(size))
+        raise Invalid.at(f"{place}/parameters/{BINARY}", "a number of bytes", describe(size))
     if tensor.data is not None:
-        raise invalid(f"{place}/data", f"none beside {BINARY}", "some")
+        raise Invalid.at(f"{place}/data", f"none beside {BINARY}", "some")
     return size
 
 
@@ -87,7 +84,7 @@ def _from_bytes(tensor: InputTensor, count: int, data: memoryview, place: str) -
     dtype = DTYPES[tensor.datatype]
     if len(data) != count * dtype.itemsize:
         expected = f"{count * dtype.itemsize} bytes for the shape {_shape(tensor)}"
-        raise invalid(f"{place}/parameters/{BINARY}", expected, f"{len(data)}")
+        raise Invalid.at(f"{place}/parameters/{BINARY}", expected, f"{len(data)}")
     return np.frombuffer(data, dtype).reshape(tensor.shape)
 
 
@@ -100,31 +97,31 @@ def _texts(count: int, data: memoryview, place: str) -> list[str]:
         if end <= len(data):
             end += struct.unpack_from("<I", data, at)[0]
         if end > len(data):
-            raise invalid(f"{place} (element {len(texts)})", "its length in 4 bytes, then as many", "fewer bytes")
+            raise Invalid.at(f"{place} (element {len(texts)})", "its length in 4 bytes, then as many", "fewer bytes")
         try:
             texts.append(str(data[at + 4 : end], "utf-8"))
         except UnicodeDecodeError as error:
-            raise invalid(f"{place} (element {len(texts)})", "UTF-8", f"{error}") from error
+            raise Invalid.at(f"{place} (element {len(texts)})", "UTF-8", f"{error}") from error
         at = end
     if len(texts) != count:
-        raise invalid(f"{place}/shape", f"{count} texts", f"{len(texts)}")
+        raise Invalid.at(f"{place}/shape", f"{count} texts", f"{len(texts)}")
     return texts
 
 
 def _from_json(tensor: InputTensor, count: int, place: str) -> Array:
     if tensor.data is None:
-        raise invalid(f"{place}/data", f"data, or {BINARY} among the parameters", "neither")
+        raise Invalid.at(f"{place}/data", f"data, or {BINARY} among the parameters", "neither")
     flat = _flatten(tensor.data, tensor.shape, place)
     if len(flat) != count:
-        raise invalid(f"{place}/data", f"{count} values for the shape {_shape(tensor)}", f"{len(flat)}")
+        raise Invalid.at(f"{place}/data", f"{count} values for the shape {_shape(tensor)}", f"{len(flat)}")
     try:
         values = _adapters[tensor.datatype].validate_python(flat)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         index = int(detail["loc"][0])
         within = ", ".join(str(i) for i in np.unravel_index(index, tensor.shape))
-        expected = detail["msg"].removeprefix("Input should be ")
-        raise invalid(f"{place}/data/{index} (element [{within}])", expected, describe(detail["input"])) from error
+        element = f"{place}/data/{index} (element [{within}])"
+        raise Invalid.at(element, expected_by(detail), describe(detail["input"])) from error
     if tensor.datatype == "BYTES":
         return values
     with np.errstate(over="ignore"):  # what does not fit is not finite, and found with the rest of that
@@ -138,7 +135,7 @@ def _flatten(data: list[Any], shape: list[int], place: str) -> list[Any]:
             break
         for index, inner in enumerate(data):
             if not isinstance(inner, list) or len(inner) != size:
-                raise invalid(f"{place}/data", f"lists of {size}", f"{describe(inner)} (list {index} of its depth)")
+                raise Invalid.at(f"{place}/data", f"lists of {size}", f"{describe(inner)} (list {index} of its depth)")
         data = list(chain.from_iterable(data))
     return data
 

@@ -1,31 +1,50 @@
-"""GET /attention/{id}, as JSON and as a picture, and DELETE /attention/{id}."""
+"""GET /attention/{id}, as JSON, as a picture and as the page; and DELETE /attention/{id}."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
-from service import wire
+from service import reading, wire
+from service.errors import Invalid, NotFound
 from service.explanations.measures import concentration
 from service.explanations.record import Explanation, steps
-from service.routes import problems
-from service.routes.caching import FOREVER, etag, is_known
-from service.routes.examining import ExaminerDep
-from service.routes.finding import NO_INPUTS, Id, StoreDep, ask_store, find, not_found
+from service.pictures.orders import MOST
+from service.routes import export, problems
+from service.routes.caching import NOT_MODIFIED, json_of
+from service.routes.examining import ExaminerDep, Held
+from service.routes.finding import NO_INPUTS, Id, StoreDep, ask_store, check_sequence, find, not_found
 from service.routes.formats import TYPES, Format, Known, RendererDep, ThemeName
 from service.routes.negotiation import preferred
+from service.routes.occlusion import occlude
 from service.routes.pictures import Method, Which, draw_explanation
 from service.routes.web import page
-from service.schemas import ExplanationResponse
+from service.schemas import ExplanationResponse, OcclusionResponse
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
+SEQUENCE = Query(
+    description=f"which sequence of the request: of method=occlusion, of the page, and of a picture (or all, {MOST} at "
+    "most, above each other); with the weights as JSON are all"
+)
+METHOD = Query(description="the weights, or what leaving out each step of a sequence alone changes")
+
+
+@router.get("/attention/{name}.{suffix}", include_in_schema=False)
+async def no_such_format(name: str, suffix: str) -> None:
+    """Says which formats there are, where a path ends with none of them."""
+    formats = ", ".join(export.TYPES if name == "export" else TYPES)
+    raise NotFound(f"expected a format out of {formats}, received {reading.describe(suffix)}")
 
 
 @router.get(
     "/attention/{id}",
     summary="One explanation",
-    response_model=ExplanationResponse,
-    responses={200: {"content": {TYPES["svg"]: {}, TYPES["png"]: {}}}, **problems(404, 422, 503)},
+    response_model=ExplanationResponse | OcclusionResponse,
+    responses={
+        200: {"content": {"text/html": {}, TYPES["svg"]: {}, TYPES["png"]: {}}},
+        **NOT_MODIFIED,
+        **problems(404, 422, 429, 503, 504),
+    },
 )
 async def get_explanation(
     request: Request,
@@ -33,13 +52,16 @@ async def get_explanation(
     store: StoreDep,
     examiner: ExaminerDep,
     renderer: RendererDep,
-    sequence: Which = 0,
-    method: Method = "attention",
+    sequence: Annotated[Which, SEQUENCE] = 0,
+    method: Annotated[Method, METHOD] = "attention",
+    baseline: Held = None,
     theme: ThemeName = "light",
     known: Known = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
 ) -> Response:
-    """The sequences received, what was predicted, the weights, and the steps that weigh most with their values.
+    """The sequences received, what was predicted, the weights, and the steps that weigh most with their values. With
+    `method=occlusion`, of one sequence, what leaving out each step alone changes: by running the model again, which
+    needs no attention, behind all predictions that wait.
 
     With `Accept: image/svg+xml` or `image/png`, a picture as under `/attention/{id}.svg`; with `Accept: text/html`,
     as browsers send it, the explorer page opened on it.
@@ -47,17 +69,20 @@ async def get_explanation(
     wanted = preferred(accept, ("application/json", "text/html", TYPES["svg"], TYPES["png"]))
     if wanted == "text/html":
         return page(request)
+    if baseline is not None and (method, wanted) != ("occlusion", "application/json"):
+        raise Invalid.at("the query parameter baseline", "none, but with method=occlusion and as JSON", f'"{baseline}"')
     if wanted != "application/json":
         format: Format = "svg" if wanted == TYPES["svg"] else "png"
         return await draw_explanation(id, format, store, examiner, renderer, sequence, method, theme, known)
-    content = wire.dump(_describe(await find(store, id)))
-    headers = {"ETag": etag(content), "Cache-Control": FOREVER, "Vary": "Accept"}
-    if is_known(headers["ETag"], known):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type="application/json", headers=headers)
+    if method == "occlusion":
+        return json_of(await occlude(store, examiner, id, sequence, baseline), known, vary="Accept")
+    explanation = await find(store, id)
+    if sequence != "all":
+        check_sequence(explanation, sequence)
+    return json_of(wire.dump(_describe(explanation)), known, vary="Accept")
 
 
-@router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 503))
+@router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 422, 503))
 async def delete_explanation(id: Id, store: StoreDep) -> None:
     """Forgets the sequences, the predictions and the weights."""
     if not await ask_store(store.delete(id)):

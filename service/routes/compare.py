@@ -1,7 +1,6 @@
 """GET /attention/compare, of two explanations, and POST /attention/{id}/compare, of one with another model's answer."""
 
 import asyncio
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -9,13 +8,16 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from service import wire
-from service.errors import Fault, Invalid, NotFound
+from service import reading, wire
+from service.errors import Invalid, NotFound
 from service.explanations.differences import compare
-from service.explanations.record import Explanation, Ragged
+from service.explanations.record import Explanation, Ragged, now
 from service.predictor import Predictor
-from service.routes import problems
+from service.routes import json_body, problems
+from service.routes.bodies import read_body
+from service.routes.caching import NOT_MODIFIED, json_of
 from service.routes.finding import NO_INPUTS, Id, StoreDep, find
+from service.routes.formats import Known
 from service.schemas import CompareRequest, CompareResponse
 
 router = APIRouter(tags=["attention"])
@@ -25,27 +27,30 @@ router = APIRouter(tags=["attention"])
     "/attention/compare",
     summary="Two explanations side by side",
     response_model=CompareResponse,
-    responses=problems(404, 422, 503),
+    responses={**NOT_MODIFIED, **problems(404, 422, 503)},
 )
 async def compare_explanations(
     store: StoreDep,
     a: Annotated[str, Query(description="the `id` of a POST /predict answer")],
     b: Annotated[str, Query(description="the `id` of another, of as many sequences")],
+    known: Known = None,
 ) -> Response:
     """The predictions and the weights of both, and how far they differ: `b` less `a`."""
-    return await _answer(await find(store, a), await find(store, b))
+    return json_of(await _compare(await find(store, a), await find(store, b)), known)
 
 
 @router.post(
     "/attention/{id}/compare",
     summary="What another model or version says of the same sequences",
     response_model=CompareResponse,
-    responses=problems(404, 422, 429, 500, 503, 504),
+    responses=problems(400, 404, 413, 415, 422, 429, 500, 503, 504),
+    openapi_extra=json_body(CompareRequest, example={"version": 1}),
 )
-async def compare_models(id: Id, store: StoreDep, request: Request, other: CompareRequest) -> Response:
+async def compare_models(id: Id, store: StoreDep, request: Request) -> Response:
     """Predicts the sequences of an explanation again, with another model or version, and compares: `b` is what that
     one says now, and is not kept.
     """
+    other = reading.read_json(await read_body(request), CompareRequest)
     a = await find(store, id)
     inputs = a.texts if a.texts is not None else a.sequences and a.sequences.nested()
     if inputs is None:
@@ -53,16 +58,16 @@ async def compare_models(id: Id, store: StoreDep, request: Request, other: Compa
     predictor: Predictor = request.app.state.predictor
     body = {"model": other.model or a.model, "version": other.version, "sequences": inputs, "store": False}
     answer = orjson.loads(await predictor.predict(wire.dump(body)))
-    return await _answer(a, _read(a, answer))
+    return Response(await _compare(a, _read(a, answer)), media_type="application/json")
 
 
-async def _answer(a: Explanation, b: Explanation) -> Response:
+async def _compare(a: Explanation, b: Explanation) -> bytes:
+    """See `CompareResponse`."""
     if len(a) != len(b):
         expected = f"an explanation with as many sequences, {len(a)}"
-        raise Invalid([Fault(pointer="the query parameter b", expected=expected, received=str(len(b)))])
+        raise Invalid.at("the query parameter b", expected, str(len(b)))
     sequences = await asyncio.to_thread(compare, a, b)
-    content = {"a": _describe(a), "b": _describe(b), "sequences": sequences}
-    return Response(wire.dump(content), media_type="application/json")
+    return wire.dump({"a": _describe(a), "b": _describe(b), "sequences": sequences})
 
 
 def _describe(one: Explanation) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def _read(asked: Explanation, answer: dict[str, Any]) -> Explanation:
     return msgspec.structs.replace(
         asked,
         id="",
-        created=time.time(),
+        created=now(),
         model=answer["model"],
         version=answer["version"],
         predictions=predictions.reshape(len(asked), -1),

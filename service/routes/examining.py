@@ -1,12 +1,13 @@
 """What the routes share that run a model again for an explanation."""
 
 from collections.abc import Awaitable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 
 from service.batcher import DeadlineExceeded, Full, Stopped
-from service.examiner import Examiner
+from service.examiner import Examiner, Setup
+from service.explanations.record import Explanation
 from service.predictor import as_http
 from service.schemas import Baseline
 
@@ -30,6 +31,14 @@ Held = Annotated[
 ]
 
 
+def describe_setup(explanation: Explanation, index: int, setup: Setup) -> dict[str, Any]:
+    """What a removed step of a sequence holds, and what changes are counted in, as answers say it."""
+    values = None
+    if setup.values is not None and explanation.answers is None:
+        values = dict(zip(explanation.features, setup.values.tolist(), strict=True))
+    return {"baseline": setup.baseline, "baseline_values": values, "unit": _unit(explanation, index, setup)}
+
+
 async def ask(answer: Awaitable[R]) -> R:
     """Awaits the examiner.
 
@@ -40,3 +49,11 @@ async def ask(answer: Awaitable[R]) -> R:
         return await answer
     except (Full, DeadlineExceeded, Stopped) as error:
         raise as_http(error) from error
+
+
+def _unit(explanation: Explanation, index: int, setup: Setup) -> str:
+    if explanation.answers is not None:
+        return "share of the answer's characters that stay, at their places"
+    if explanation.labels is not None:
+        return f"probability of {explanation.labels[index]}"
+    return "value of the prediction" if setup.unit is None else "standard deviations of the training target"

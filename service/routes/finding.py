@@ -5,12 +5,14 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Query, Request
 
-from service.errors import NotFound, Unavailable
+from service import reading
+from service.errors import Fault, NotFound, Unavailable
 from service.explanations.record import Explanation
 from service.explanations.stores.paging import pages
 from service.explanations.stores.store import Filter, Store, StoreError
 
-NO_INPUTS = "this one's are not: the server is told to leave them out (--no-store-inputs)"
+LEFT_OUT = "the server was told to leave them out (--no-store-inputs)"
+NO_INPUTS = f"this one's are not: {LEFT_OUT}"
 R = TypeVar("R")
 
 
@@ -77,13 +79,27 @@ async def find_sequence(store: Store, id: str, sequence: int) -> Explanation:
         Unavailable: the store failed.
     """
     explanation = await find(store, id)
-    if sequence >= len(explanation):
-        raise NotFound(f"expected a sequence from 0 to {len(explanation) - 1}, received {sequence}")
+    check_sequence(explanation, sequence)
     if not explanation.has_inputs:
         raise NotFound(f"expected an explanation whose inputs are kept, to draw or test it; {NO_INPUTS}")
     return explanation
 
 
+def check_sequence(explanation: Explanation, sequence: int) -> None:
+    """Holds an explanation to have this sequence.
+
+    Raises:
+        NotFound: it has not.
+    """
+    if sequence >= len(explanation):
+        expected = f"a sequence from 0 to {len(explanation) - 1}"
+        fault = Fault(pointer="the query parameter sequence", expected=expected, received=str(sequence))
+        raise NotFound(f"expected {expected}, received {sequence}", [fault])
+
+
 def not_found(id: str) -> NotFound:
     """There is no explanation with this id."""
-    return NotFound(f"expected the id of a kept explanation, received {id!r}: never given, deleted, or too old")
+    why = "never given, deleted, or too old"
+    if id == "draw":
+        why = "what is not kept is drawn by POST /attention/draw.svg"
+    return NotFound(f"expected the id of a kept explanation, received {reading.describe(id)}: {why}")

@@ -1,4 +1,4 @@
-"""GET and HEAD /livez and /readyz, for whoever restarts the server or sends it traffic."""
+"""GET /livez and /readyz, for whoever restarts the server or sends it traffic."""
 
 from fastapi import APIRouter, Request
 
@@ -11,14 +11,12 @@ from service.schemas import Status
 router = APIRouter(tags=["health"])
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Is the process alive", response_model_exclude_none=True)
 async def livez() -> Status:
     """Answers as long as the event loop turns."""
     return Status(status="ok")
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Can it predict", response_model_exclude_none=True, responses=problems(503))
 async def readyz(request: Request) -> Status:
     """503 while there is no model to serve, and from when the server is told to stop.

@@ -1,18 +1,24 @@
 """GET /models; which version answers, and which are in memory."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
 
+from fastapi import APIRouter, Path, Request
+
+from service import reading
 from service.errors import PinsError, Unavailable
 from service.manifest import Manifest
 from service.models.repository import Repository
 from service.models.versions import Version
-from service.routes import problems
+from service.routes import json_body, problems
+from service.routes.bodies import read_body
 from service.schemas import BrokenInfo, DefaultInfo, ModelInfo, ModelList, PinInfo, PinRequest, StateInfo
 
 router = APIRouter(tags=["models"])
+Name = Annotated[str, Path(description="of the model")]
+Number = Annotated[int, Path(description="of the model")]
 
 
-@router.get("/models", summary="Every model, and every folder that cannot be served")
+@router.get("/models", summary="Every model, and every folder that cannot be served", responses=problems(422))
 async def list_models(request: Request) -> ModelList:
     """What each model takes, gives and was made from; and the folders that cannot be served, with the reason."""
     repository = _repository(request)
@@ -27,22 +33,27 @@ async def list_models(request: Request) -> ModelList:
     )
 
 
-@router.put("/models/{name}/pin", summary="Roll back, or forth, to a version", responses=problems(404, 422, 503))
-async def pin(request: Request, name: str, body: PinRequest) -> DefaultInfo:
+@router.put(
+    "/models/{name}/pin",
+    summary="Roll back, or forth, to a version",
+    responses=problems(400, 404, 413, 415, 422, 503),
+    openapi_extra=json_body(PinRequest, example={"version": 1}),
+)
+async def pin(request: Request, name: Name) -> DefaultInfo:
     """Has a version answer the requests that name this model and no version, whatever is published.
 
     The pin survives a restart. Where several processes serve, the others follow at their next look for models.
     """
-    repository = _repository(request)
+    repository, wanted = _repository(request), reading.read_json(await read_body(request), PinRequest)
     try:
-        await repository.pin(name, body.version)
+        await repository.pin(name, wanted.version)
     except PinsError as error:
         raise Unavailable(str(error)) from error
     return _default(repository, name)
 
 
-@router.delete("/models/{name}/pin", summary="Back to the newest version", responses=problems(404, 503))
-async def unpin(request: Request, name: str) -> DefaultInfo:
+@router.delete("/models/{name}/pin", summary="Back to the newest version", responses=problems(404, 422, 503))
+async def unpin(request: Request, name: Name) -> DefaultInfo:
     """Has the newest version answer the requests that name this model and no version."""
     repository = _repository(request)
     try:
@@ -53,7 +64,7 @@ async def unpin(request: Request, name: str) -> DefaultInfo:
 
 
 @router.post("/models/{name}/versions/{version}/load", summary="Load a model now", responses=problems(404, 422))
-async def load(request: Request, name: str, version: int) -> StateInfo:
+async def load(request: Request, name: Name, version: Number) -> StateInfo:
     """Loads a model into this process, before it is asked for."""
     repository = _repository(request)
     await repository.get(name, version)
@@ -63,7 +74,7 @@ async def load(request: Request, name: str, version: int) -> StateInfo:
 @router.post(
     "/models/{name}/versions/{version}/unload", summary="Drop a model from memory", responses=problems(404, 422)
 )
-async def unload(request: Request, name: str, version: int) -> StateInfo:
+async def unload(request: Request, name: Name, version: Number) -> StateInfo:
     """Drops a model from the memory of this process. Requests under way are finished; the next one loads it again."""
     repository = _repository(request)
     repository.unload(name, version)

@@ -1,13 +1,13 @@
 """/v2: the Open Inference Protocol, for clients written for Triton, KServe or MLServer."""
 
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service import reading, wire
-from service.errors import Unavailable
+from service.errors import Invalid, Unavailable
 from service.explanations.record import Explanation
 from service.fast import LARGE_BODY
 from service.models.repository import Repository
@@ -28,8 +28,8 @@ from service.open_inference.schemas import (
     Ready,
     ServerMetadata,
 )
-from service.open_inference.tensors import invalid
 from service.predictor import Predictor
+from service.routes import json_body
 from service.routes.attention import describe_sequence
 from service.routes.bodies import read_body, unless_gone
 from service.routes.health import readyz
@@ -39,6 +39,9 @@ router = APIRouter(prefix="/v2", tags=["open inference"])
 MODEL, VERSION = "/models/{name}", "/models/{name}/versions/{version}"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 B = TypeVar("B", bound=BaseModel)
+# Of the path, or of the query where the path has none.
+Name = Annotated[str, Field(description="of the model")]
+Number = Annotated[int | None, Field(description="of the model; default: the pinned, or the newest")]
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -46,15 +49,9 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": InferError} for status in statuses}
 
 
-def described(kind: type[BaseModel]) -> dict[str, Any]:
-    """A body, for /docs. It is read by hand: clients do not say that it is JSON, and bytes may follow."""
-    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    return {"requestBody": {"required": kind is InferRequest, "content": {"application/json": {"schema": schema}}}}
-
-
 def described_binary() -> dict[str, Any]:
     """The body of an inference, for /docs."""
-    described_json = described(InferRequest)
+    described_json = json_body(InferRequest)
     binary = {"schema": {"type": "string", "format": "binary"}}
     described_json["requestBody"]["content"]["application/octet-stream"] = binary
     header = {
@@ -71,7 +68,10 @@ INFER: dict[str, Any] = {
     "responses": errors(400, 404, 413, 415, 422, 429, 503, 504),
     "openapi_extra": described_binary(),
 }
-REPOSITORY: dict[str, Any] = {"responses": errors(400, 404, 422), "openapi_extra": described(LoadRequest)}
+REPOSITORY: dict[str, Any] = {
+    "responses": errors(400, 404, 422),
+    "openapi_extra": json_body(LoadRequest, required=False),
+}
 
 
 class Explained(Answer):
@@ -110,9 +110,9 @@ async def ready(request: Request) -> Ready:
     return Ready(ready=True)
 
 
-@router.get(MODEL, summary="What a model takes and gives", responses=errors(404))
+@router.get(MODEL, summary="What a model takes and gives", responses=errors(404, 422))
 @router.get(VERSION, summary="What a version takes and gives", responses=errors(404, 422))
-async def describe_model(request: Request, name: str, version: int | None = None) -> ModelMetadata:
+async def describe_model(request: Request, name: Name, version: Number = None) -> ModelMetadata:
     """Of the version that answers where none is named: the pinned one, or the newest.
 
     Sequences shorter than the array are padded on the right, and `lengths` says their steps; it may be left out where
@@ -124,9 +124,9 @@ async def describe_model(request: Request, name: str, version: int | None = None
     return metadata.describe(repository, found, found.manifest)
 
 
-@router.get(f"{MODEL}/ready", summary="Is a model in memory", responses=errors(404, 503))
+@router.get(f"{MODEL}/ready", summary="Is a model in memory", responses=errors(404, 422, 503))
 @router.get(f"{VERSION}/ready", summary="Is a version in memory", responses=errors(404, 422, 503))
-async def model_ready(request: Request, name: str, version: int | None = None) -> ModelReady:
+async def model_ready(request: Request, name: Name, version: Number = None) -> ModelReady:
     """503 where it is not; a request loads it then, and waits for it."""
     found = _repository(request).find(name, version)
     if found.model is None:
@@ -136,7 +136,7 @@ async def model_ready(request: Request, name: str, version: int | None = None) -
 
 @router.post(f"{MODEL}/infer", summary="Predict from tensors", response_model=InferResponse, **INFER)
 @router.post(f"{VERSION}/infer", summary="Predict from tensors", response_model=InferResponse, **INFER)
-async def infer(request: Request, name: str, version: int | None = None) -> Response:
+async def infer(request: Request, name: Name, version: Number = None) -> Response:
     """Sequences in as one padded array, predictions and attention weights out as arrays.
 
     Tensors may be JSON, or bytes behind it (the binary tensor extension), in both directions. Of a model that reads
@@ -147,7 +147,7 @@ async def infer(request: Request, name: str, version: int | None = None) -> Resp
 
 @router.post(f"{MODEL}/explain", summary="Explain predictions", response_model=ExplainResponse, **INFER)
 @router.post(f"{VERSION}/explain", summary="Explain predictions", response_model=ExplainResponse, **INFER)
-async def explain(request: Request, name: str, version: int | None = None) -> Response:
+async def explain(request: Request, name: Name, version: Number = None) -> Response:
     """The body of `infer`, answered with each sequence's explanation as under /attention/{id}.
 
     An extension of this server: the protocol has no explanations. It is kept with `"store": true` only.
@@ -159,7 +159,7 @@ async def explain(request: Request, name: str, version: int | None = None) -> Re
     "/repository/index",
     summary="Every model, and whether it is in memory",
     responses=errors(400, 422),
-    openapi_extra=described(IndexRequest),
+    openapi_extra=json_body(IndexRequest, required=False),
 )
 async def index(request: Request) -> list[IndexEntry]:
     """Every version that is served, is being loaded, or cannot be served, with the reason."""
@@ -168,7 +168,7 @@ async def index(request: Request) -> list[IndexEntry]:
 
 
 @router.post("/repository/models/{name}/load", summary="Load a model now", **REPOSITORY)
-async def load(request: Request, name: str) -> IndexEntry:
+async def load(request: Request, name: Name) -> IndexEntry:
     """Loads the version that answers where none is named, or that of the parameter `version`, into this process."""
     repository, number = _repository(request), _version(await _read(request, LoadRequest))
     await repository.get(name, number)
@@ -176,7 +176,7 @@ async def load(request: Request, name: str) -> IndexEntry:
 
 
 @router.post("/repository/models/{name}/unload", summary="Drop a model from memory", **REPOSITORY)
-async def unload(request: Request, name: str) -> list[IndexEntry]:
+async def unload(request: Request, name: Name) -> list[IndexEntry]:
     """Drops all its versions, or that of the parameter `version`, from the memory of this process.
 
     Requests under way are finished; the next one loads it again.
@@ -218,11 +218,11 @@ def _version(body: LoadRequest) -> int | None:
     version = parameters.pop("version", None)
     if parameters:
         place = f"/parameters/{next(iter(parameters))}"
-        raise invalid(place, "no parameter but version, because what is served is what is on disk", "one")
+        raise Invalid.at(place, "no parameter but version, because what is served is what is on disk", "one")
     if version is None:
         return None
     if not str(version).isdecimal() or len(str(version)) > 9:
-        raise invalid("/parameters/version", "the number of a version", f"{version!r:.40}")
+        raise Invalid.at("/parameters/version", "the number of a version", f"{version!r:.40}")
     return int(str(version))
 
 

@@ -15,6 +15,7 @@ from service.npy.requests import read as read_arrays
 from service.predictor import Prediction, Predictor
 from service.routes import problems
 from service.routes.bodies import read_body, unless_gone
+from service.routes.parameters import refuse_all
 from service.routes.streams import NDJSON, stream
 from service.schemas import PredictRequest, PredictResponse
 
@@ -32,13 +33,15 @@ def get_predictor(request: Request) -> Predictor:
 
 
 def _query() -> list[dict[str, Any]]:
-    """The fields of a request, as parameters of the query, for /docs."""
+    """The fields of a request, as parameters of the query, for /docs; which would send those that have a default."""
     properties = PredictRequest.model_json_schema()["properties"]
     note = " (where the body is no JSON)"
+    del properties["sequences"]
+    for schema in properties.values():
+        schema.pop("default", None)
     return [
         {"name": name, "in": "query", "required": False, "schema": schema, "description": schema["description"] + note}
         for name, schema in properties.items()
-        if name != "sequences"
     ]
 
 
@@ -88,6 +91,7 @@ async def predict(
     body = await read_body(request)
     read: Callable[[], Prediction]
     if media_type == JSON:
+        refuse_all(request, "beside a JSON body, which holds all fields")
         read = partial(_read_json, predictor, body, answer_type)
     else:
         fields, settings = reading.read_query(request.query_params), request.app.state.settings

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from service import wire
-from service.errors import Fault, Invalid
+from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.explanations.stores.store import Filter, Store
 from service.explanations.summary import summarize, weights_of
@@ -67,8 +67,8 @@ def _check(explanations: list[Explanation]) -> None:
     models = sorted({one.model for one in explanations})
     if len(models) > 1:
         expected = "the name of one model, whose steps mean the same"
-        raise Invalid([Fault(pointer="the query parameter model", expected=expected, received=" and ".join(models))])
+        raise Invalid.at("the query parameter model", expected, " and ".join(models))
     if explanations[0].answers is not None:
         expected = "a model whose weights lie over steps that mean the same in every sequence"
         received = f"{models[0]}, which reads text: there is no step that two texts share"
-        raise Invalid([Fault(pointer="the query parameter model", expected=expected, received=received)])
+        raise Invalid.at("the query parameter model", expected, received)

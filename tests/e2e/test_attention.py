@@ -1,3 +1,5 @@
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
 
@@ -41,6 +43,16 @@ def test_the_list_can_be_filtered_by_label_and_time(client, answer):
     assert client.get("/attention", params={"label": "nobody"}).json()["explanations"] == []
     for since, some in {"2100-01-01T00:00:00Z": False, "2100-01-01": False, "0001-01-01": True}.items():
         assert bool(client.get("/attention", params={"since": since}).json()["explanations"]) == some
+
+
+def test_times_are_iso_8601_and_a_plus_need_not_be_escaped(client, answer):
+    made = datetime.fromisoformat(client.get(f"/attention/{answer['id']}").json()["created"])
+    for hours, passes in {-1: True, 1: False}.items():
+        time = (made + timedelta(hours=hours)).astimezone(timezone(timedelta(hours=3))).isoformat()
+        assert time.endswith("+03:00")
+        for written in (time, time.replace("T", " "), time.replace("+", "%2B")):
+            found = client.get(f"/attention?limit=1000&model=planted-before&since={written}").raise_for_status().json()
+            assert (answer["id"] in [entry["id"] for entry in found["explanations"]]) == passes, written
 
 
 def test_a_picture_by_suffix_and_by_content_negotiation(client, answer):

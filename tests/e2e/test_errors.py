@@ -1,5 +1,7 @@
 """Every error through HTTP: its status, its form, its place."""
 
+import gzip
+
 import pytest
 
 GOOD = [[0.0, 0.0]] * 20
@@ -71,8 +73,10 @@ def test_unknown_models_and_versions_are_404(client):
 
 
 def test_unknown_explanations_and_paths_are_404(client):
-    check(client.get("/attention/nope"), 404, "expected the id of a kept explanation, received 'nope'")
-    check(client.get("/attention/nope.svg"), 404, "expected the id of a kept explanation, received 'nope'")
+    for path in ("/attention/nope", "/attention/nope.svg", "/attention/nope/faithfulness"):
+        check(client.get(path), 404, 'expected the id of a kept explanation, received "nope": never given, deleted')
+    check(client.get(f"/attention/{'x' * 500}"), 404, f'received "{"x" * 58}…: never given')
+    check(client.get("/attention/draw.svg"), 404, "what is not kept is drawn by POST /attention/draw.svg")
     check(client.get("/nope"), 404, "GET /nope: Not Found; /docs lists what there is")
 
 
@@ -107,13 +111,89 @@ def test_a_body_of_the_largest_size_is_read(client):
 @pytest.mark.parametrize(
     ("params", "detail"),
     [
-        ({"limit": 0}, "the query parameter limit: expected greater than or equal to 1"),
+        ({"limit": 0}, 'the query parameter limit: expected greater than or equal to 1, received "0"'),
+        ({"limit": "x"}, 'the query parameter limit: expected a valid integer, received "x"'),
+        ({"limit": "9" * 5000}, 'the query parameter limit: expected a valid integer, received "999'),
+        ({"cursor": "x"}, 'the query parameter cursor: expected a valid UUID, received "x"'),
+        ({"model": ""}, 'the query parameter model: expected 1 or more characters, received ""'),
+        ({"sequence": "x"}, 'the query parameter sequence: expected a text that matches ^[0-9a-f]{64}$, received "x"'),
+        ({"since": "yesterday"}, "the query parameter since: expected a date, or a date with a time, as ISO 8601 "),
+        ({"until": "20261101000000"}, 'Z), received "20261101000000"'),  # seconds? a day?
         (
-            {"limit": "x"},
-            "the query parameter limit: expected a valid integer, unable to parse string as an integer, re",
+            {"modle": "x"},
+            "expected no such parameter (the parameters are cursor, label, limit, model, sequence, since, ",
         ),
-        ({"since": "yesterday"}, "the query parameter since: expected a valid datetime"),
     ],
 )
 def test_a_wrong_parameter_is_422(client, params, detail):
     check(client.get("/attention", params=params), 422, detail)
+
+
+@pytest.mark.parametrize(
+    ("path", "formats", "received"),
+    [
+        ("export.xlsx", "csv, parquet, npz", "xlsx"),
+        ("nope.gif", "svg, png, html, vl.json", "gif"),
+        ("nope.SVG", "svg, png, html, vl.json", "SVG"),
+        ("summary.csv", "svg, png, html, vl.json", "csv"),
+    ],
+)
+def test_a_format_that_there_is_not_is_404(client, path, formats, received):
+    check(client.get(f"/attention/{path}"), 404, f'expected a format out of {formats}, received "{received}"')
+
+
+def test_a_missing_parameter_is_422(client):
+    detail = "the query parameter model: expected this parameter, received nothing"
+    check(client.get("/attention/export.csv"), 422, detail, "the query parameter model")
+
+
+@pytest.fixture(scope="module")
+def written(client, example):
+    """Requests with a body beside POST /predict: method, path and a body that is good, of what is not there."""
+    id = client.post("/predict", json=body([example("planted-before")])).json()["id"]
+    return [("PUT", "/models/nobody/pin", b'{"version": 1}'), ("POST", f"/attention/{id}/compare", b'{"version": 9}')]
+
+
+def test_every_body_is_read_alike(client, written):
+    for method, path, good in written:
+
+        def ask(content, method=method, path=path, **headers):
+            return client.request(method, path, content=content, headers=headers)
+
+        check(ask(good), 404, "expected a")  # whatever its Content-Type
+        check(ask(gzip.compress(good), **{"Content-Encoding": "gzip"}), 404, "expected a")
+        check(ask(good, **{"Content-Encoding": "br"}), 415, "received br")
+        check(ask(b"{"), 400, "expected JSON, received: ")
+        check(ask(b""), 400, "expected JSON, received: ")
+        check(ask(b" " * 16_000_001), 413, "at most 16000000 bytes, received 16000001")
+        check(ask(b'{"version": "1"}'), 422, '/version: expected a valid integer, received "1"', "/version")
+        check(ask(b'{"version": 1, "nope": 1}'), 422, "expected no such field", "/nope")
+        check(ask(b"[]"), 422, "the body: expected an object, received a list of 0", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/models"),
+        ("PUT", "/models/nobody/pin"),
+        ("DELETE", "/models/nobody/pin"),
+        ("POST", "/models/nobody/versions/1/load"),
+        ("GET", "/attention/nope"),
+        ("DELETE", "/attention/nope"),
+        ("GET", "/attention/nope.svg"),
+        ("GET", "/attention/nope/faithfulness"),
+        ("GET", "/attention/summary"),
+        ("GET", "/attention/compare.svg"),
+        ("POST", "/attention/draw.svg"),
+        ("GET", "/attention/export.csv"),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_422(client, method, path):
+    answer = client.request(method, path, params={"limt": "1"})
+    check(answer, 422, 'received "1"', "the query parameter limt")
+    assert "no such parameter (the" in answer.json()["detail"]
+
+
+def test_a_query_beside_a_json_body_is_422(client):
+    detail = 'the query parameter store: expected none beside a JSON body, which holds all fields, received "false"'
+    check(client.post("/predict", json=body([GOOD]), params={"store": "false"}), 422, detail)

@@ -1,6 +1,8 @@
 """Kept explanations as files, read back with what people read such files with."""
 
 import io
+import json
+import shutil
 
 import httpx
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.service.graphs import mean_model, write_model
-from tests.serving import serving
+from tests.serving import MODELS, serving
 from tests.valkeys import valkey_server
 
 SEQUENCES = [[[1, 2], [3, 4], [5, 6]], [[0.5, 0.1], [0.1, 0.1], [0.1, 0.4]]]
@@ -19,6 +21,7 @@ BINARY = {"task": "binary", "labels": ["no", "yes"]}
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
+    shutil.copytree(MODELS / "japanese-vowels", root / "japanese-vowels")
     write_model(root, "labels", attention="shared", declare=BINARY)
     write_model(root, "each", attention="per_feature")
     write_model(root, "each", attention="per_feature", version=2, graph=mean_model("per_feature", scale=2))
@@ -42,7 +45,7 @@ def client(request, models, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def empty(client):
-    client.delete("/attention", params={"before": "2100-01-01"})
+    client.delete("/attention", params={"until": "2100-01-01"})
 
 
 def predict(client, *sequences, model="labels", **fields):
@@ -64,7 +67,7 @@ def read_parquet(file):
 def test_a_row_for_each_step(client, format, read):
     answers = [predict(client) for _ in range(20)][::-1]  # more than a page
     frame = read(export(client, format, model="labels"))
-    assert " ".join(frame.columns) == "id created model version sequence label step x0 x1 weight"
+    assert " ".join(frame.columns) == "id created model version sequence label prediction step x0 x1 weight"
     assert len(frame) == 20 * 2 * 3
     assert frame["id"].drop_duplicates().tolist() == [answer["id"] for answer in answers]
     first = frame[frame["id"] == answers[0]["id"]]
@@ -73,8 +76,36 @@ def test_a_row_for_each_step(client, format, read):
     assert first["label"].tolist() == ["yes"] * 3 + ["no"] * 3
     assert first[["x0", "x1"]].to_numpy() == pytest.approx(np.concatenate(SEQUENCES), rel=1e-6)
     assert first["weight"].to_numpy() == pytest.approx(np.concatenate(answers[0]["attention"]), rel=1e-5)
-    assert abs(pd.to_datetime(frame["created"], utc=True) - pd.Timestamp.now("UTC")).max() < pd.Timedelta("10min")
+    assert first["prediction"].to_numpy() == pytest.approx(np.repeat(answers[0]["predictions"], 3), rel=1e-6)
+    shown = [entry["created"] for entry in client.get("/attention", params={"limit": 1000}).json()["explanations"]]
+    assert pd.to_datetime(frame["created"], utc=True).unique().tolist() == [pd.Timestamp(time) for time in shown]
     assert len(read(export(client, format, model="labels", limit=3))) == 3 * 2 * 3
+
+
+def test_each_class_has_a_column(client):
+    examples = json.loads((MODELS / "japanese-vowels" / "1" / "model.json").read_text())["examples"]
+    answer = predict(client, examples[0]["sequence"], model="japanese-vowels")
+    frame = pd.read_csv(export(client, "csv", model="japanese-vowels"))
+    names = [name for name in frame.columns if name.startswith("prediction")]
+    assert names == [f"prediction {name}" for name in client.get(f"/attention/{answer['id']}").json()["classes"]]
+    assert frame[names].to_numpy() == pytest.approx(np.repeat(answer["predictions"], len(frame), axis=0), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("format", "read"),
+    [("csv", lambda file: pd.read_csv(file)["id"]), ("npz", lambda file: np.load(file)["ids"])],
+)
+def test_the_link_goes_on_to_the_last_explanation(client, format, read):
+    versions = (1, 1, 1, 2, 1, 1)  # without a version, a file is of that of the newest, and so are those that follow
+    ids = [predict(client, model="each", version=version)["id"] for version in versions]
+    made = [id for id, version in zip(ids, versions, strict=True) if version == 1][::-1]
+    url, files = f"/attention/export.{format}?model=each&limit=2", []
+    while url:
+        answer = client.get(url).raise_for_status()
+        files.append(list(dict.fromkeys(read(io.BytesIO(answer.content)).tolist())))
+        predict(client, model="each", version=1)  # is in none of the files that follow
+        url = answer.links.get("next", {}).get("url")
+    assert files == [made[:2], made[2:4], made[4:]]
 
 
 def test_arrays(client):

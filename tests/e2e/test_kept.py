@@ -46,7 +46,7 @@ def client(request, models, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def empty(client):
-    assert client.delete("/attention", params={"before": "2100-01-01"}).status_code == 200
+    assert client.delete("/attention", params={"until": "2100-01-01"}).status_code == 200
 
 
 def predict(client, *sequences, model="mean", **fields):
@@ -83,16 +83,41 @@ def test_what_passes_a_filter_is_deleted(client):
     assert client.delete("/attention", params={"model": "mean", "version": 1}).json() == {"deleted": 1}
     assert ids(client) == [other["id"], two["id"]]
     assert client.get(f"/attention/{one['id']}").status_code == 404
-    assert client.delete("/attention", params={"before": "2020-01-01T00:00:00Z"}).json() == {"deleted": 0}
+    assert client.delete("/attention", params={"until": "2020-01-01T00:00:00Z"}).json() == {"deleted": 0}
     assert fault(client.delete("/attention")) == {
         "pointer": "the query",
-        "expected": "model, version, label or before",
+        "expected": "model, version, label, since or until",
         "received": "none of them",
     }
-    for nothing in ("model", "label", "version", "before"):  # which must not mean all
+    for nothing in ("model", "label", "version", "since", "until"):  # which must not mean all
         assert client.delete("/attention", params={nothing: ""}).status_code == 422
     assert ids(client) == [other["id"], two["id"]]
     assert ids(client, until="2020-01-01") == []
+
+
+def test_a_deletion_takes_the_filters_of_the_list(client):
+    made = [predict(client)["id"] for _ in range(4)][::-1]
+    created = [client.get(f"/attention/{id}").json()["created"] for id in made]
+    between = {"model": "mean", "since": created[2], "until": created[1]}
+    assert ids(client, **between) == [made[2]]
+    assert client.delete("/attention", params=between).json() == {"deleted": 1}
+    assert ids(client) == [made[0], made[1], made[3]]
+
+
+@pytest.mark.parametrize("unknown", ["modle", "before", "sequence", "limit", "cursor"])
+def test_a_deletion_with_a_filter_that_there_is_not_deletes_nothing(client, unknown):
+    made = predict(client)
+    assert fault(client.delete("/attention", params={"model": "mean", unknown: "1"})) == {
+        "pointer": f"the query parameter {unknown}",
+        "expected": "no such parameter (the parameters are label, model, since, until, version)",
+        "received": '"1"',
+    }
+    assert ids(client) == [made["id"]]
+
+
+def test_a_filter_that_is_given_twice_is_refused(client):
+    twice = client.delete("/attention?model=mean&model=plain")
+    assert fault(twice) == {"pointer": "the query parameter model", "expected": "one value", "received": "2"}
 
 
 def test_a_summary_is_of_the_weights_that_were_answered(client):
@@ -175,11 +200,19 @@ def test_another_version_and_another_model_predict_the_same_sequences_again(clie
     assert ids(client) == [a["id"]]  # nothing more is kept
 
 
-def test_an_explanation_is_not_sent_twice(client):
-    path = f"/attention/{predict(client)['id']}"
-    first = client.get(path)
-    assert first.headers["cache-control"] == "private, max-age=31536000, immutable"
-    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
-    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
-    other = client.get(f"/attention/{predict(client)['id']}", headers={"If-None-Match": first.headers["etag"]})
-    assert other.status_code == 200
+def test_an_explanation_is_not_sent_twice_and_not_shown_once_it_is_deleted(client):
+    a, b = predict(client)["id"], predict(client)["id"]
+    known = {}
+    for path, others in {f"/attention/{a}": f"/attention/{b}", compared(a, b): compared(b, a)}.items():
+        first = client.get(path)
+        assert first.headers["cache-control"] == "private, no-cache"  # asked for again each time
+        known[path] = {"If-None-Match": first.headers["etag"]}
+        again = client.get(path, headers=known[path])
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert client.get(others, headers=known[path]).status_code == 200
+    client.delete(f"/attention/{a}")
+    assert [client.get(path, headers=headers).status_code for path, headers in known.items()] == [404, 404]
+
+
+def compared(a, b):
+    return f"/attention/compare?a={a}&b={b}"

@@ -162,7 +162,7 @@ def test_without_inputs_what_needs_them_says_so(tmp_path, example):
     assert sequence["prediction"] == answer["predictions"][0]
     assert sequence["top"][0] == {**answer["top"][0][0], "values": None}
     assert kept["attention_axes"] == ["time"]
-    said = "the server is told to leave them out (--no-store-inputs)"
+    said = "the server was told to leave them out (--no-store-inputs)"
     assert said in kept["note"]
     assert picture.status_code == 404
     assert said in picture.json()["detail"]
@@ -170,6 +170,22 @@ def test_without_inputs_what_needs_them_says_so(tmp_path, example):
     assert sequence["sequence"] is sequence["unknown"] is sequence["top"][0][0]["values"] is None
     assert sequence["attention"] == text["attention"][0]
     assert of_text["attention_axes"] == ["out_time", "in_time"]
+
+
+def test_a_list_by_a_hash_says_that_some_explanations_have_none(tmp_path, example):
+    store, body = f"sqlite:{tmp_path / 'x.sqlite3'}", {"model": "tecator", "sequences": [example("tecator")]}
+    with serving(store=store) as running:
+        first = predict(running.url, **body)["id"]
+        [sequence] = httpx.get(f"{running.url}/attention/{first}").json()["sequences"]
+        whole = httpx.get(f"{running.url}/attention", params={"sequence": sequence["hash"]}).json()
+        assert whole.keys() == {"explanations", "next"}
+    with serving("--no-store-inputs", store=store) as running:
+        predict(running.url, **body)
+        found = httpx.get(f"{running.url}/attention", params={"sequence": sequence["hash"]}).json()
+        assert [entry["id"] for entry in found["explanations"]] == [first]  # kept before inputs were left out
+        assert found["note"].startswith("of some explanations the inputs are not kept, nor a hash")
+        assert "(--no-store-inputs)" in found["note"]
+        assert httpx.get(f"{running.url}/attention").json().keys() == {"explanations", "next"}
 
 
 def test_what_was_tested_is_kept_with_the_explanation(models, store, tmp_path):

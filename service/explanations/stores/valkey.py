@@ -41,6 +41,7 @@ PAUSE_S = 0.5  # from one look at whether it is back to the next
 CONNECTIONS = 8
 MANY = 100  # asked for at once: others wait for all of them
 CLOCKS_S = 1.0  # an id is made a moment before its explanation
+ID_S = 0.001  # what ids tell apart
 
 SETS = """
 local function sets(entry)
@@ -154,15 +155,21 @@ class ValkeyStore:
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """See `Store.latest`."""
         since = max(self._oldest(), filter.since.timestamp() if filter.since else 0)
+        until = filter.until.timestamp() if filter.until else math.inf
         least = b"[" + _least_id(since - CLOCKS_S)
         above = [UUID(filter.before).bytes] if filter.before else []
-        above += [_least_id(filter.until.timestamp())] if filter.until else []
+        above += [_least_id(until + ID_S)] if filter.until else []
         most = b"(" + min(above) if above else b"+"
-        found = await self._ask(
-            self._client.zrange, PREFIX + _set(filter), most, least, desc=True, bylex=True, offset=0, num=limit
-        )
-        until = filter.until.timestamp() if filter.until else math.inf
-        return [entry for entry in map(_entry, found) if since <= entry.created < until]
+        found: list[Entry] = []
+        while (missing := limit - len(found)) > 0:
+            some = await self._ask(
+                self._client.zrange, PREFIX + _set(filter), most, least, desc=True, bylex=True, offset=0, num=missing
+            )
+            found += [entry for entry in map(_entry, some) if since <= entry.created < until]
+            if len(some) < missing:
+                break
+            most = b"(" + some[-1][:16]  # ids are made a moment before: of the first ones some may be too new
+        return found
 
     async def read(self, filter: Filter, limit: int) -> list[Explanation]:
         """See `Store.read`."""

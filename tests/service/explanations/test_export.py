@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 
 from service.explanations.export import npz, table
 from tests.service.explanations.builders import explanation
@@ -27,3 +28,27 @@ def test_arrays_are_padded_and_say_their_lengths():
     assert arrays["sequences"].shape == (3, 3, 2)
     np.testing.assert_array_equal(arrays["attention"][2], [1, 0, 0])
     assert "sequences" not in np.load(io.BytesIO(npz([explanation().without_inputs()])))
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"task": "binary", "outputs": 1}, ["prediction"]),
+        ({"task": "regression", "classes": [], "outputs": 1}, ["prediction"]),
+        ({"task": "multiclass", "classes": ["low", "high"], "outputs": 2}, ["prediction low", "prediction high"]),
+        ({"task": "forecast", "classes": [], "outputs": 2}, ["prediction 1", "prediction 2"]),
+        ({"task": "forecast", "classes": [], "outputs": 1}, ["prediction 1"]),
+    ],
+)
+def test_each_number_of_a_prediction_has_a_column(fields, names):
+    count = fields.pop("outputs")
+    predictions = np.arange(2 * count, dtype=np.float32).reshape(2, count)
+    frame = table([explanation(steps=(2, 3), predictions=predictions, **fields)]).to_pandas()
+    assert [name for name in frame.columns if name.startswith("prediction")] == names
+    np.testing.assert_array_equal(frame[names], predictions.repeat([2, 3], axis=0))
+
+
+def test_a_time_is_that_of_the_answers():
+    one = explanation(created=1795888452.3834086)  # as it was kept before times were rounded
+    [created] = set(table([one])["created"].to_pylist())
+    assert created == one.created_at

@@ -1,8 +1,9 @@
 """The contract of a store, which each of them keeps."""
 
 import asyncio
+import itertools
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests.service.explanations.builders import explanation, put
 from tests.valkeys import valkey_server
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
+numbers = itertools.count()
 
 
 class Clock:
@@ -174,8 +176,9 @@ def test_what_is_deleted_is_gone(kept):
 
 
 def at(seconds):
-    """Fields of an explanation made at that time."""
-    return {"id": str(UUID(bytes=int(seconds * 1000).to_bytes(6, "big") + b"\x70" + b"\x80" * 9)), "created": seconds}
+    """Fields of an explanation made at that time, with an id above those of others of the same millisecond."""
+    id = int(seconds * 1000).to_bytes(6, "big") + b"\x70\0\x80" + next(numbers).to_bytes(7, "big")
+    return {"id": str(UUID(bytes=id)), "created": seconds}
 
 
 def test_what_is_read_is_what_is_listed_whole(kept):
@@ -195,6 +198,19 @@ def test_what_was_made_before_a_time(kept, clock):
     assert kept.ids(until=datetime.fromtimestamp(clock.now - 60, UTC)) == []
     assert kept.delete_all(until=until) == 1
     assert kept.ids() == [new]
+
+
+def test_since_is_inclusive_and_until_exclusive_to_the_microsecond(kept, clock):
+    second = int(clock.now) - 50
+    made = [second + micros / 1e6 for micros in (100_100, 100_200, 100_200, 100_300)]  # in one millisecond
+    oldest, *same, newest = [kept.put(**at(created)) for created in made]
+    time = datetime.fromtimestamp(made[1], UTC)
+    assert time.microsecond == 100_200
+    assert kept.ids(since=time) == [newest, *same[::-1]]
+    assert kept.ids(until=time) == [oldest]
+    assert kept.ids(until=time, limit=1) == [oldest]  # whose page is full, whatever is newer
+    assert kept.ids(since=time, until=time) == []
+    assert kept.ids(since=time, until=time + timedelta(microseconds=1)) == same[::-1]
 
 
 def test_all_that_pass_a_filter_are_deleted(kept):
