@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from service.arrays import FloatArray
 from service.batcher import BACKGROUND_S, Batcher, Job, Limits
-from service.errors import Fault, Invalid
+from service.errors import Invalid
 from service.explanations import faithfulness
 from service.explanations.faithfulness import EFFECT, FAST_DRAWS, Measured, Removed, Test
 from service.explanations.record import Explanation
@@ -251,7 +251,7 @@ def check_fast(manifest: Manifest) -> None:
     """
     if manifest.attention is None:
         expected = f"no test, because {manifest.name} has no attention"
-        raise Invalid([Fault(pointer="/faithfulness", expected=expected, received='"fast"')])
+        raise Invalid.at("/faithfulness", expected, '"fast"')
 
 
 def check_count(count: int) -> None:
@@ -262,7 +262,7 @@ def check_count(count: int) -> None:
     """
     if count > SEQUENCES:
         expected = f"at most {SEQUENCES} sequences with a test of their weights"
-        raise Invalid([Fault(pointer="/sequences", expected=expected, received=str(count))])
+        raise Invalid.at("/sequences", expected, str(count))
 
 
 def _characters(length: int) -> int:

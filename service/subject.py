@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.arrays import FloatArray
-from service.errors import Conflict, Fault, Invalid
+from service.errors import Conflict, Invalid
 from service.explanations.record import Explanation, steps
 from service.inference import Found
 from service.manifest import UNKNOWN, Manifest, Task
 from service.models.loading import Model
 from service.schemas import Baseline
 
+BASELINE = "the query parameter baseline"
 SAME = 1e-3  # relative and absolute difference of predictions that a batch, or another device, makes at most
 
 
@@ -44,7 +45,7 @@ class Setup:
         is_text = manifest.vocabulary is not None
         if baseline is not None and is_text != (baseline == "unknown"):
             expected = f"{'unknown' if is_text else 'mean, sequence, last or zero'}, because {manifest.name} reads "
-            raise _not_this_baseline(expected + ("text" if is_text else "numbers"), baseline)
+            raise Invalid.at(BASELINE, expected + ("text" if is_text else "numbers"), baseline)
         if is_text:
             return cls("unknown", np.array([UNKNOWN], np.float32), 1.0)
         training = manifest.training
@@ -57,7 +58,7 @@ class Setup:
         if baseline == "mean":
             if means is None:
                 expected = f"sequence, last or zero, because {manifest.name} declares no training means"
-                raise _not_this_baseline(expected, "mean")
+                raise Invalid.at(BASELINE, expected, "mean")
             return cls(baseline, np.array(means, np.float32), unit, of_values)
         values = sequence.mean(axis=0) if baseline == "sequence" else np.zeros(sequence.shape[1], np.float32)
         return cls(baseline, values, unit, of_values)
@@ -178,9 +179,4 @@ class Subject:
 
 def untestable(expected: str, received: str) -> Invalid:
     """An explanation that cannot be put to the test."""
-    expected = f"an explanation that has {expected}"
-    return Invalid([Fault(pointer="the path parameter id", expected=expected, received=received)])
-
-
-def _not_this_baseline(expected: str, received: str) -> Invalid:
-    return Invalid([Fault(pointer="the query parameter baseline", expected=expected, received=received)])
+    return Invalid.at("the path parameter id", f"an explanation that has {expected}", received)

@@ -6,10 +6,11 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Query, Request
 
 from service.batcher import DeadlineExceeded, Full, Stopped
-from service.examiner import Examiner, Setup
+from service.examiner import Examiner
 from service.explanations.record import Explanation
 from service.predictor import as_http
 from service.schemas import Baseline
+from service.subject import Setup
 
 R = TypeVar("R")
 
@@ -36,7 +37,7 @@ def describe_setup(explanation: Explanation, index: int, setup: Setup) -> dict[s
     values = None
     if setup.values is not None and explanation.answers is None:
         values = dict(zip(explanation.features, setup.values.tolist(), strict=True))
-    return {"baseline": setup.baseline, "baseline_values": values, "unit": _unit(explanation, index, setup)}
+    return {"baseline": setup.baseline, "baseline_values": values, "unit": setup.unit_in_words(explanation, index)}
 
 
 async def ask(answer: Awaitable[R]) -> R:
@@ -49,11 +50,3 @@ async def ask(answer: Awaitable[R]) -> R:
         return await answer
     except (Full, DeadlineExceeded, Stopped) as error:
         raise as_http(error) from error
-
-
-def _unit(explanation: Explanation, index: int, setup: Setup) -> str:
-    if explanation.answers is not None:
-        return "share of the answer's characters that stay, at their places"
-    if explanation.labels is not None:
-        return f"probability of {explanation.labels[index]}"
-    return "value of the prediction" if setup.unit is None else "standard deviations of the training target"

@@ -13,7 +13,7 @@ from service.explanations.record import Explanation
 from service.explanations.verdicts import nearly_uniform
 from service.routes import problems
 from service.routes.caching import FOREVER, etag, is_known
-from service.routes.examining import ExaminerDep, Held, ask
+from service.routes.examining import ExaminerDep, Held, ask, describe_setup
 from service.routes.finding import Id, Sequence, StoreDep, ask_store, find_sequence
 from service.routes.formats import Known
 from service.schemas import FaithfulnessResponse
@@ -57,10 +57,7 @@ async def examine_explanation(
 
 def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[str, Any]:
     """See `FaithfulnessResponse`."""
-    found, setup = examined.measured, examined.setup
-    values = None
-    if setup.values is not None and explanation.answers is None:
-        values = dict(zip(explanation.features, setup.values.tolist(), strict=True))
+    found = examined.measured
     counts = step_counts(len(found.weights))
     return {
         "id": explanation.id,
@@ -81,9 +78,7 @@ def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[
             "concentration": found.concentration,
             "nearly_uniform": nearly_uniform(found),
         },
-        "baseline": setup.baseline,
-        "baseline_values": values,
-        "unit": setup.unit_in_words(explanation, index),
+        **describe_setup(explanation, index, examined.setup),
         "draws": DRAWS,
         "seed": examined.seed,
     }
