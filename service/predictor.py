@@ -18,6 +18,7 @@ from service.arrays import FloatArray
 from service.batcher import INLINE_ALONE_S, INLINE_S, Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
 from service.errors import Failed, HttpError, Invalid, TooLate, TooMany, Unavailable
 from service.examiner import Examiner, check_count, check_fast
+from service.explanations.measures import classes_of
 from service.explanations.record import Explanation, now
 from service.explanations.stores.store import Store, StoreDown, StoreError
 from service.explanations.tally import Tally
@@ -352,8 +353,7 @@ def name_labels(predictions: FloatArray, manifest: Manifest) -> list[str] | None
     """The most probable label of each sequence; None for values. `predictions`: `(sequence, output)`."""
     if not manifest.labels:
         return None
-    chosen = predictions[:, 0] >= 0.5 if manifest.task == "binary" else predictions.argmax(axis=1)
-    return list(map(manifest.labels.__getitem__, chosen.tolist()))
+    return list(map(manifest.labels.__getitem__, classes_of(predictions, manifest.task).tolist()))
 
 
 def _check_options(request: PredictRequest, manifest: Manifest) -> None:

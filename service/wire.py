@@ -8,7 +8,8 @@ import orjson
 from service.arrays import FloatArray
 from service.errors import HttpError
 from service.explanations.measures import top_steps
-from service.explanations.record import Explanation, Ragged, steps
+from service.explanations.record import Explanation, steps
+from service.ragged import Ragged
 from service.schemas import PredictRequest
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from service.explanations.faithfulness import Measured
+from service.explanations.measures import classes_of
 from service.explanations.verdicts import summarize
 from service.manifest import Baseline, Faithfulness, Quality, Twin
 from training.data.batches import JUDGED, feed
@@ -128,7 +129,7 @@ def confusion(prediction: np.ndarray, data: Data) -> list[list[int]]:
     """Counts `(true class, predicted class)` of the test samples."""
     from sklearn.metrics import confusion_matrix
 
-    found = quality.classes_of(prediction, data.task)
+    found = classes_of(prediction, data.task)
     counts: list[list[int]] = confusion_matrix(data.test.targets, found, labels=range(len(data.labels))).tolist()
     return counts
 

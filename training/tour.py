@@ -14,9 +14,10 @@ from service.explanations.charts.chart import PADDING, Chart
 from service.explanations.charts.rendering import svg
 from service.explanations.charts.sequences import explanation_chart
 from service.explanations.charts.themes import LIGHT
-from service.explanations.record import Explanation, Ragged
+from service.explanations.record import Explanation
 from service.explanations.verdicts import summarize
 from service.manifest import GRAPH_FILE, Manifest, Verdict
+from service.ragged import Ragged
 from training.data.datasets import Data, planted
 from training.evaluate import predict
 from training.fit import fit_seed

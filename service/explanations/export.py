@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from service.arrays import FloatArray
-from service.explanations.record import Explanation, Ragged, steps
+from service.explanations.record import Explanation, steps
+from service.ragged import Ragged
 
 WEIGHT, PREDICTION = "weight", "prediction"
 

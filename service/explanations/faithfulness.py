@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray
-from service.explanations.measures import concentration, distance_from_uniform, rank_correlation
+from service.explanations.measures import classes_of, concentration, distance_from_uniform, rank_correlation
 from service.manifest import Task
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)
@@ -320,7 +320,8 @@ def _scores(predictions: FloatArray, task: Task, unit: float) -> NDArray[np.floa
     if task in {"regression", "forecast"}:
         distances: NDArray[np.float64] = np.abs(found - found[0]).mean(axis=1) / unit
         return -distances
+    predicted = int(classes_of(predictions[:1], task)[0])
     if task == "binary":
-        return found[:, 0] if found[0, 0] >= 0.5 else 1 - found[:, 0]  # at 0.5 the second label is predicted
-    probability: NDArray[np.float64] = found[:, found[0].argmax()]
+        return found[:, 0] if predicted == 1 else 1 - found[:, 0]
+    probability: NDArray[np.float64] = found[:, predicted]
     return probability

@@ -1,4 +1,5 @@
-"""What is measured on weights alone: the steps that weigh most, and how far the weights are from all the same.
+"""What is measured on predictions and weights alone: the classes, the steps that weigh most, how far the weights are
+from all the same, how their orders agree.
 
 Of many sequences at once, `weights (sequence, time)` are padded on the right with 0, and `lengths (sequence,)` says
 what is not padding.
@@ -11,9 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.arrays import FloatArray, IntArray
-from service.manifest import PROFILE_BINS
+from service.manifest import PROFILE_BINS, Task
 
 F = TypeVar("F", bound=np.floating)
+
+
+def classes_of(predictions: FloatArray, task: Task) -> NDArray[np.intp]:
+    """The predicted classes `(sequence,)`, as indices, of probabilities `(sequence, 1 or classes)`: of two, the second
+    from 0.5 on.
+    """
+    found: NDArray[np.intp] = (predictions[:, 0] >= 0.5).astype(int) if task == "binary" else predictions.argmax(axis=1)
+    return found
+
+
+def by_step(attention: FloatArray) -> FloatArray:
+    """Weights by step `(sequence, time)`: as they are when shared, the mean over features of `(sequence, time,
+    feature)`.
+    """
+    weights: FloatArray = attention if attention.ndim == 2 else attention.mean(axis=2)
+    return weights
 
 
 def top_steps(weights: NDArray[F], count: int) -> list[tuple[int, F]]:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from service.arrays import FloatArray, IntArray
 from service.explanations.measures import concentrations
-from service.explanations.record import Explanation, Ragged, steps
+from service.explanations.record import Explanation, steps
+from service.ragged import Ragged
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TOP_STEPS = 5

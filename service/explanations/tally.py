@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 
-from service.explanations.measures import concentrations, profile, top_positions
+from service.explanations.measures import by_step, concentrations, profile, top_positions
 from service.manifest import AnswerVerdict, Manifest
 from service.ragged import Ragged
 from service.telemetry.collect import Telemetry
@@ -82,4 +82,4 @@ def _pad(attention: Ragged) -> tuple[np.ndarray, np.ndarray]:
     block = attention.block
     if block is None:
         block = attention.padded(np.arange(len(attention)), attention.longest)
-    return (block if block.ndim == 2 else block.mean(axis=2)), attention.lengths
+    return by_step(block), attention.lengths

@@ -4,6 +4,7 @@ import numpy as np
 
 from service import blocks
 from service.errors import Invalid
+from service.explanations.measures import by_step
 from service.explanations.record import Explanation
 from service.models.loading import Model
 from service.npy.files import read_npy, read_npz, write_npy, write_npz
@@ -74,7 +75,7 @@ def _writer(media_type: str, time: int) -> Write:
         if media_type == NPY:
             return write_npy(arrays["prediction"])
         if "attention" in arrays and explanation.answers is None and request.attention == "per_step":
-            arrays["attention"] = _by_step(arrays["attention"])
+            arrays["attention"] = by_step(arrays["attention"])
         arrays["lengths"] = _lengths(explanation)
         if id is not None:
             arrays["id"] = np.array(id)
@@ -83,11 +84,6 @@ def _writer(media_type: str, time: int) -> Write:
         return write_npz(arrays)
 
     return write
-
-
-def _by_step(weights: np.ndarray) -> np.ndarray:
-    """Weights `(batch, time)`: as they are when shared, the mean over features of `(batch, time, feature)`."""
-    return weights if weights.ndim == 2 else weights.mean(axis=2)
 
 
 def _lengths(explanation: Explanation) -> np.ndarray:

@@ -6,7 +6,8 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.errors import Fault, Invalid
-from service.explanations.record import Explanation, Ragged
+from service.explanations.record import Explanation
+from service.ragged import Ragged
 from service.schemas import DrawRequest
 
 

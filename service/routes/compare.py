@@ -11,8 +11,9 @@ from fastapi import APIRouter, Query, Request, Response
 from service import reading, wire
 from service.errors import Invalid, NotFound
 from service.explanations.differences import compare
-from service.explanations.record import Explanation, Ragged, now
+from service.explanations.record import Explanation, now
 from service.predictor import Predictor
+from service.ragged import Ragged
 from service.routes import json_body, problems
 from service.routes.bodies import read_body
 from service.routes.caching import NOT_MODIFIED, json_of

@@ -12,6 +12,7 @@ import pyarrow as pa
 from service import padding
 from service.arrays import FloatArray, IntArray
 from service.errors import ModelError, StartupError
+from service.explanations.measures import by_step, classes_of
 from service.manifest import GRAPH_FILE, Manifest, RuntimeOptions
 from service.models.cost import Cost
 from service.models.folders import scan
@@ -118,8 +119,7 @@ class Scorer:
             outputs = self._run_batch(batch, items.lengths[rows])
             predictions[rows] = outputs.prediction
             if weights is not None and outputs.attention is not None:
-                each = outputs.attention if outputs.attention.ndim == 2 else outputs.attention.mean(axis=2)
-                weights.put(rows, each)
+                weights.put(rows, by_step(outputs.attention))
         return predictions, None if weights is None else weights.values
 
     def _run_batch(self, batch: FloatArray, lengths: IntArray) -> Outputs:
@@ -158,8 +158,7 @@ class Scorer:
         columns = {} if chunk.ids is None else {"id": chunk.ids}
         columns["prediction"] = _column(predictions, empty)
         if manifest.labels:
-            classes = predictions[:, 0] >= 0.5 if manifest.task == "binary" else predictions.argmax(axis=1)
-            indices = pa.array(classes.astype(np.int16), mask=~good)
+            indices = pa.array(classes_of(predictions, manifest.task).astype(np.int16), mask=~good)
             columns["label"] = pa.DictionaryArray.from_arrays(indices, pa.array(manifest.labels))
         if weights is not None:
             offsets = np.append(0, np.cumsum(chunk.lengths)).astype(np.int32)

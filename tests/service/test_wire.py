@@ -9,9 +9,10 @@ from hypothesis.extra import numpy as hnp
 
 from service import reading, wire
 from service.errors import Invalid, NotJson
-from service.explanations.record import Explanation, Ragged
+from service.explanations.record import Explanation
 from service.explanations.stores import bundles
 from service.manifest import Decoding, Lengths, Manifest, Parity, Vocabulary
+from service.ragged import Ragged
 from service.schemas import PredictRequest
 
 

@@ -5,10 +5,12 @@ import numpy as np
 
 from service.explanations import faithfulness, measures
 from service.explanations.faithfulness import Measured
-from service.explanations.record import Explanation, Ragged
+from service.explanations.measures import by_step, classes_of
+from service.explanations.record import Explanation
+from service.ragged import Ragged
 from training.data.batches import JUDGED, feed
 from training.data.datasets import Data
-from training.judging.quality import classes_of, marks
+from training.judging.quality import marks
 from training.models import ModelConfig, Scaling
 
 TESTED = (
@@ -18,11 +20,6 @@ STEPS_RUN = 50_000_000  # steps that the model is run over for the test: about a
 STEPS_AT_ONCE = 200_000
 TENTHS = 10
 PROFILED = 2_000  # training sequences
-
-
-def by_step(attention: np.ndarray) -> np.ndarray:
-    """Weights by step, `(sample, time)`, of attention `(sample, time)` or `(sample, time, feature)`."""
-    return attention if attention.ndim == 2 else attention.mean(axis=2)
 
 
 def weight_on_step(attention: np.ndarray, step: int) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from service.explanations.measures import classes_of
 from service.manifest import Interval, Part, Quality, Task, Twin
 
 Metric = Literal["accuracy", "rmse", "exact match"]
@@ -25,12 +26,6 @@ METRICS: dict[Task, Metric] = {
     "forecast": "rmse",
     "sequence": "exact match",
 }
-
-
-def classes_of(prediction: np.ndarray, task: Task) -> np.ndarray:
-    """The predicted class indices `(sample,)` of probabilities `(sample, 1 or classes)`."""
-    found: np.ndarray = (prediction[:, 0] >= 0.5).astype(int) if task == "binary" else prediction.argmax(axis=1)
-    return found
 
 
 def marks(prediction: np.ndarray, targets: np.ndarray, task: Task) -> np.ndarray:

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from service.explanations.charts.sequences import explanation_chart
 from service.explanations.faithfulness import Measured, measure
-from service.explanations.record import Explanation, Ragged
+from service.explanations.record import Explanation
 from service.explanations.verdicts import summarize
 from service.manifest import START, UNKNOWN, Baseline, Faithfulness, Quality, Twin, Vocabulary
+from service.ragged import Ragged
 from training.judging import quality, sections
 from training.judging.baselines import TWIN_FOLDER
 from training.judging.pictures import untitled

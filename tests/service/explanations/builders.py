@@ -3,7 +3,8 @@ import asyncio
 import numpy as np
 import uuid_utils
 
-from service.explanations.record import Explanation, Ragged
+from service.explanations.record import Explanation
+from service.ragged import Ragged
 
 
 def explanation(*, steps=(5,), features=2, per_feature=False, with_attention=True, created=1000.0, **changes):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from service.explanations.record import Ragged
 from service.explanations.summary import QUANTILES, summarize, weights_of
+from service.ragged import Ragged
 from tests.service.explanations.builders import explanation
 
 

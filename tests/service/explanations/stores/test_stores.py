@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from uuid_utils import UUID
 
-from service.explanations.record import Ragged
 from service.explanations.stores.sqlite import SQLiteStore
 from service.explanations.stores.store import Filter
 from service.explanations.stores.valkey import ValkeyStore
+from service.ragged import Ragged
 from tests.service.explanations.builders import explanation, put
 from tests.valkeys import valkey_server
 
