@@ -15,7 +15,8 @@ ServiceError
     ├── TooMany               429  with Retry-After
     ├── Failed                500  the model failed on these sequences
     ├── Unavailable           503
-    │   └── Draining              with Retry-After
+    │   ├── Draining              with Retry-After
+    │   └── StoreFailed           with Retry-After
     └── TooLate               504  not answered before the deadline
 """
 
@@ -170,6 +171,20 @@ class Draining(Unavailable):
     def headers(self) -> dict[str, str]:
         """See `HttpError.headers`. It may be back by then."""
         return {"Retry-After": "10"}
+
+
+class StoreFailed(Unavailable):
+    """The store of explanations failed. The log says how: where the store is, clients are not told."""
+
+    told = "the store of explanations failed; the server's log says how"
+
+    def __init__(self) -> None:
+        super().__init__(self.told)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """See `HttpError.headers`. The server looks for it twice a second."""
+        return {"Retry-After": "1"}
 
 
 class TooLate(HttpError):

@@ -16,7 +16,7 @@ import uuid_utils
 from service import fast, inference, reading, wire
 from service.arrays import FloatArray
 from service.batcher import INLINE_ALONE_S, INLINE_S, Batcher, DeadlineExceeded, Full, Job, Limits, Stopped
-from service.errors import Failed, HttpError, Invalid, TooLate, TooMany, Unavailable
+from service.errors import Failed, HttpError, Invalid, StoreFailed, TooLate, TooMany, Unavailable
 from service.examiner import Examiner, check_count, check_fast
 from service.explanations.measures import classes_of
 from service.explanations.record import Explanation, now
@@ -289,7 +289,7 @@ class Predictor:
             elif isinstance(error, StoreError):  # the prediction stands; the caller is told what it lacks
                 if not isinstance(error, StoreDown):  # said once, when it went down
                     logger.error("explanation not kept: %s", error)
-                done(prediction.write(explanation, prediction.fields, None, str(error)))
+                done(prediction.write(explanation, prediction.fields, None, StoreFailed.told))
             else:
                 done(as_http(error))
 

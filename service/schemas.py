@@ -115,7 +115,9 @@ class PredictResponse(BaseModel):
     top: list[list[TopStep]] | list[list[list[TopStep]]] | None = Field(
         default=None, description="with top_k, the steps of largest weight; of text, for every character of the answer"
     )
-    store_error: str | None = Field(default=None, description="why the explanation could not be kept")
+    store_error: str | None = Field(
+        default=None, description="that the explanation could not be kept; absent where it could"
+    )
     faithfulness: list[FastFaithfulness | None] | None = Field(
         default=None,
         description="of each sequence, null where the answer is an empty text; absent where it was not asked for",

@@ -81,7 +81,7 @@ class InferResponse(BaseModel):
     id: str | None = Field(default=None, description="of the request; absent where it had none")
     parameters: dict[str, Any] | None = Field(
         default=None,
-        description="`explanation`: the id under which it is kept, see /attention/{id}; `store_error`: why it could "
+        description="`explanation`: the id under which it is kept, see /attention/{id}; `store_error`: that it could "
         "not be; absent where it was not to be kept",
     )
     outputs: list[OutputTensor]

@@ -96,7 +96,7 @@ async def _of_one_version(store: Store, filter: Filter) -> Filter:
     Raises:
         NotFound: none passes.
         Invalid: the model writes text.
-        Unavailable: the store failed.
+        StoreFailed: the store failed.
     """
     newest = await ask_store(store.read(filter, 1))
     if not newest:

@@ -1,16 +1,18 @@
 """What the routes share that read kept explanations: the store, one explanation of it, and how its failure is told."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Query, Request
 
 from service import reading
-from service.errors import Fault, NotFound, Unavailable
+from service.errors import Fault, NotFound, StoreFailed
 from service.explanations.record import Explanation
 from service.explanations.stores.paging import pages
-from service.explanations.stores.store import Filter, Store, StoreError
+from service.explanations.stores.store import Filter, Store, StoreDown, StoreError
 
+logger = logging.getLogger(__name__)
 LEFT_OUT = "the server was told to leave them out (--no-store-inputs)"
 NO_INPUTS = f"this one's are not: {LEFT_OUT}"
 R = TypeVar("R")
@@ -37,25 +39,32 @@ async def ask_store(answer: Awaitable[R]) -> R:
     """Awaits the store; its failure is the server's, and passes.
 
     Raises:
-        Unavailable: the store failed.
+        StoreFailed: it failed.
     """
     try:
         return await answer
     except StoreError as error:
-        raise Unavailable(str(error)) from error
+        raise _failed(error) from error
 
 
 async def read_pages(store: Store, filter: Filter, limit: int) -> AsyncIterator[list[Explanation]]:
     """See `pages`.
 
     Raises:
-        Unavailable: the store failed.
+        StoreFailed: the store failed.
     """
     try:
         async for page in pages(store, filter, limit):
             yield page
     except StoreError as error:
-        raise Unavailable(str(error)) from error
+        raise _failed(error) from error
+
+
+def _failed(error: StoreError) -> StoreFailed:
+    """The answer; what went wrong is logged."""
+    if not isinstance(error, StoreDown):  # said once, when it went down
+        logger.error("explanations not read: %s", error)
+    return StoreFailed()
 
 
 async def find(store: Store, id: str) -> Explanation:
@@ -63,7 +72,7 @@ async def find(store: Store, id: str) -> Explanation:
 
     Raises:
         NotFound: there is none.
-        Unavailable: the store failed.
+        StoreFailed: the store failed.
     """
     explanation = await ask_store(store.get(id))
     if explanation is None:
@@ -76,7 +85,7 @@ async def find_sequence(store: Store, id: str, sequence: int) -> Explanation:
 
     Raises:
         NotFound: there is none, or it has not.
-        Unavailable: the store failed.
+        StoreFailed: the store failed.
     """
     explanation = await find(store, id)
     check_sequence(explanation, sequence)

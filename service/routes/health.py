@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request
 
-from service.errors import Draining, Unavailable
+from service.errors import Draining, StoreFailed, Unavailable
 from service.explanations.stores.store import Store
 from service.models.repository import Repository
 from service.routes import problems
@@ -32,5 +32,5 @@ async def readyz(request: Request) -> Status:
         raise Unavailable(f"expected a model to serve, found none (broken folders: {broken})")
     store: Store | None = request.app.state.store
     if store is not None and store.trouble is not None:
-        return Status(status="ok", note=f"explanations are not kept: {store.trouble}")
+        return Status(status="ok", note=f"explanations are not kept: {StoreFailed.told}")
     return Status(status="ok")

@@ -43,7 +43,7 @@ async def summary(store: Store, filter: Filter, limit: int) -> dict[str, Any]:
 
     Raises:
         Invalid: they are of several models, or of text.
-        Unavailable: the store failed.
+        StoreFailed: the store failed.
     """
     found: list[Explanation] = []
     weights = 0

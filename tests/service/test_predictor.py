@@ -64,7 +64,7 @@ def test_a_prediction_that_is_not_finite_is_the_fault_of_its_sequence(tmp_path):
         predict(tmp_path, sequences=[SEQUENCE, [[9e9, 9e9]] * 3])
 
 
-def test_a_store_that_fails_does_not_cost_the_prediction_and_is_not_silent(tmp_path):
+def test_a_store_that_fails_does_not_cost_the_prediction_and_is_not_silent(tmp_path, caplog):
     write_model(tmp_path)
     path = tmp_path / "explanations.sqlite3"
     store = SQLiteStore(path, 10, 60)
@@ -78,7 +78,8 @@ def test_a_store_that_fails_does_not_cost_the_prediction_and_is_not_silent(tmp_p
     asyncio.run(store.close())
     assert answer["predictions"] == [2.5]
     assert answer["id"] is None
-    assert "no such table" in answer["store_error"]
+    assert answer["store_error"] == "the store of explanations failed; the server's log says how"
+    assert "explanation not kept: the SQLite store failed: no such table" in caplog.text
 
 
 @pytest.mark.parametrize(("prediction", "label"), [(0.49, "no"), (0.5, "yes"), (1.0, "yes")])
