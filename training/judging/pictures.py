@@ -83,11 +83,12 @@ def profile(weights: np.ndarray, unit: str, importance: np.ndarray | None = None
     """Mean weights `(step or tenth,)` as bars; over them a line: `importance`, of the same sum, or all weights even."""
     compared = np.full(len(weights), 1 / len(weights)) if importance is None else importance / (importance.sum() or 1)
     every = math.ceil(len(weights) / BARS)
+    gap = 0.1 if every == 1 else 0.0
     rows = [
         {
             "step": start + (every - 1) / 2,
-            "start": start - 0.5 + 0.1 * every,
-            "end": start - 0.5 + 0.9 * every,
+            "start": start - 0.5 + gap,
+            "end": start + every - 0.5 - gap,
             "weight": float(weights[start : start + every].mean()),
             "compared": float(compared[start : start + every].mean()),
         }
