@@ -293,6 +293,7 @@ class SummaryStep(BaseModel):
 
     step: int = Field(description="from the start of the sequence, from 0")
     count: int = Field(description="sequences that have it")
+    share: float = Field(description="of all sequences: those whose heaviest step it is")
     mean: float
     quantiles: dict[str, float] = Field(examples=[SHARES_EXAMPLE])
 

@@ -39,19 +39,21 @@ def summarize(weights: Ragged | None) -> dict[str, Any]:
     counts = (np.arange(padded.shape[1]) < lengths[:, None]).sum(axis=0)
     means = padded.sum(axis=0, dtype=np.float64) / counts
     quantiles = _by_step(padded, lengths, counts)
+    shares = np.bincount(padded.argmax(axis=1), minlength=len(counts)) / len(padded)
     return {
         "count": len(weights),
         "steps": [
             {
                 "step": step,
                 "count": int(counts[step]),
+                "share": float(shares[step]),
                 "mean": float(means[step]),
                 "quantiles": _named(quantiles[:, step]),
             }
             for step in range(len(counts))
         ],
         "concentration": _concentration(padded, lengths),
-        "top": _top(padded),
+        "top": _top(shares),
     }
 
 
@@ -72,11 +74,10 @@ def _concentration(padded: FloatArray, lengths: IntArray) -> dict[str, Any] | No
     return {"mean": float(found.mean()), "quantiles": _named(np.quantile(found, QUANTILES))}
 
 
-def _top(padded: FloatArray) -> list[dict[str, Any]]:
-    """The steps that are most often the heaviest of their sequence."""
-    share = np.bincount(padded.argmax(axis=1)) / len(padded)
-    order = np.argsort(-share, kind="stable")[:TOP_STEPS]
-    return [{"step": int(step), "share": float(share[step])} for step in order if share[step] > 0]
+def _top(shares: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """The steps that are most often the heaviest of their sequence, of the share that each step is, `(time,)`."""
+    order = np.argsort(-shares, kind="stable")[:TOP_STEPS]
+    return [{"step": int(step), "share": float(shares[step])} for step in order if shares[step] > 0]
 
 
 def _named(quantiles: NDArray[np.float64]) -> dict[str, float]:

@@ -10,6 +10,8 @@ from service.explanations.record import Explanation
 from service.ragged import Ragged
 from service.schemas import DrawRequest
 
+LONGEST = 200  # characters of the name of a feature, which stands beside each of its values
+
 
 def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
     """The sequence or text, its prediction and its weights, or these alone; it has no id.
@@ -18,7 +20,7 @@ def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
         max_steps: steps that a sequence may have, and characters a text.
 
     Raises:
-        Invalid: the parts do not fit each other, or there are too many steps.
+        Invalid: the parts do not fit each other, there are too many steps, or the name of a feature is too long.
     """
     pointer, length = _measure(given)
     if not 1 <= length <= max_steps:
@@ -73,6 +75,9 @@ def _read_features(given: DrawRequest) -> list[str]:
     names = given.features or [f"x{column}" for column in range(len(rows[0]))]
     if not names:
         raise _invalid("/sequence/0", "at least one number", "none")
+    for index, name in enumerate(names):
+        if len(name) > LONGEST:
+            raise _invalid(f"/features/{index}", f"a name of at most {LONGEST} characters", f"{len(name)}")
     if len(set(names)) < len(names):
         raise _invalid("/features", "a name for each that no other has", ", ".join(names)[:60])
     return names

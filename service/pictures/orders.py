@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from service.explanations.charts.formats import Drawn, ThemeName
+from service.explanations.charts.left_out import LeftOut
 from service.explanations.record import Explanation
 from service.explanations.stores.bundles import from_wire, to_wire
 
@@ -25,18 +26,18 @@ class Attention(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         explanation: of this sequence alone.
-        changes: by step; None where they are not to be drawn.
+        left_out: None where it is not to be drawn.
     """
 
     explanation: Explanation
-    changes: list[float] | None = None
+    left_out: LeftOut | None = None
 
 
 class Occlusion(msgspec.Struct, frozen=True, tag=True):
     """A sequence with what leaving out each step changes, see `Attention`."""
 
     explanation: Explanation
-    changes: list[float]
+    left_out: LeftOut
 
 
 class Faithfulness(msgspec.Struct, frozen=True, tag=True):
@@ -44,7 +45,7 @@ class Faithfulness(msgspec.Struct, frozen=True, tag=True):
 
     explanation: Explanation
     weights: list[float]
-    changes: list[float]
+    left_out: LeftOut
     verdict: str
 
 

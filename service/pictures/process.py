@@ -15,7 +15,8 @@ from service.explanations.charts.chart import Chart
 from service.explanations.charts.comparing import comparison_chart
 from service.explanations.charts.profiles import summary_chart
 from service.explanations.charts.rendering import VEGA_LITE, draw
-from service.explanations.charts.sequences import all_chart, explanation_chart, faithfulness_chart, occlusion_chart
+from service.explanations.charts.sequences import explanation_chart, faithfulness_chart, occlusion_chart
+from service.explanations.charts.several import all_chart
 from service.pictures.orders import (
     ANSWER,
     REQUEST,
@@ -58,12 +59,12 @@ def carry_out(order: Order) -> bytes:
 def chart_of(subject: Subject) -> Chart:
     """The chart of a subject."""
     match subject:
-        case Attention(explanation, changes):
-            return explanation_chart(explanation, 0, None if changes is None else np.array(changes))
-        case Occlusion(explanation, changes):
-            return occlusion_chart(explanation, 0, np.array(changes))
-        case Faithfulness(explanation, weights, changes, verdict):
-            return faithfulness_chart(explanation, 0, np.array(weights, np.float32), np.array(changes), verdict)
+        case Attention(explanation, left_out):
+            return explanation_chart(explanation, 0, left_out)
+        case Occlusion(explanation, left_out):
+            return occlusion_chart(explanation, 0, left_out)
+        case Faithfulness(explanation, weights, left_out, verdict):
+            return faithfulness_chart(explanation, 0, np.array(weights, np.float32), left_out, verdict)
         case All(explanation, count):
             return all_chart(explanation, count)
         case Two(a, b):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from service import VERSION, reading
+from service.explanations.charts.left_out import LeftOut
 from service.npy.requests import JSON
 from service.pictures.given import read_explanation, read_importance
 from service.pictures.orders import Attention, Occlusion, Subject
@@ -62,7 +63,7 @@ async def draw_answer(
 def _read(given: DrawRequest, method: str, max_steps: int) -> Subject:
     explanation = read_explanation(given, max_steps)
     if method == "occlusion":
-        return Occlusion(explanation, read_importance(given, explanation))
+        return Occlusion(explanation, LeftOut(read_importance(given, explanation)))
     if given.importance is not None:
-        return Attention(explanation, read_importance(given, explanation))
+        return Attention(explanation, LeftOut(read_importance(given, explanation)))
     return Attention(explanation)

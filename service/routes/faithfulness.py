@@ -12,7 +12,7 @@ from service.explanations.reasons import reason
 from service.explanations.record import Explanation
 from service.explanations.verdicts import nearly_uniform
 from service.routes import problems
-from service.routes.caching import FOREVER, etag, is_known
+from service.routes.caching import NOT_MODIFIED, json_of
 from service.routes.examining import ExaminerDep, Held, ask, describe_setup
 from service.routes.finding import Id, Sequence, StoreDep, ask_store, find_sequence
 from service.routes.formats import Known
@@ -26,7 +26,7 @@ TOP_STEPS = 3
     "/attention/{id}/faithfulness",
     summary="May the weights of an explanation be believed",
     response_model=FaithfulnessResponse,
-    responses=problems(404, 409, 422, 429, 503, 504),
+    responses=problems(404, 409, 422, 429, 503, 504) | NOT_MODIFIED,
 )
 async def examine_explanation(
     id: Id,
@@ -49,10 +49,7 @@ async def examine_explanation(
         examined = await ask(examiner.examine(explanation, sequence, baseline))
         content = wire.dump(_describe(explanation, sequence, examined))
         await ask_store(store.keep_note(id, name, content))
-    headers = {"ETag": etag(content), "Cache-Control": FOREVER}
-    if is_known(headers["ETag"], known):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type="application/json", headers=headers)
+    return json_of(content, known)
 
 
 def _describe(explanation: Explanation, index: int, examined: Examined) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from service.explanations.charts.standalone import standalone
 from service.pictures.orders import Order, Subject
 from service.pictures.renderer import Renderer
 from service.routes import problems
-from service.routes.caching import etag, is_known
+from service.routes.caching import ASK_AGAIN, etag, is_known
 
 Format = Literal["svg", "png", "html", "vl.json"]
 TYPES: dict[Format, str] = {
@@ -66,7 +66,6 @@ async def answer(
     format: Format,
     theme: formats.ThemeName,
     known: str | None,
-    keep: str,
 ) -> Response:
     """A picture, or 304 where the client has it.
 
@@ -74,11 +73,10 @@ async def answer(
         make: gives what it is of, where the client does not have it.
         identity: of it.
         known: the client's `If-None-Match`.
-        keep: `Cache-Control`.
     """
     name = etag(repr((VERSION, theme, *identity)).encode())
     tag = etag(name.encode(), format.encode())
-    headers = {"ETag": tag, "Cache-Control": keep, "Vary": "Accept"}
+    headers = {"ETag": tag, "Cache-Control": ASK_AGAIN, "Vary": "Accept"}
     if is_known(tag, known):
         return Response(status_code=304, headers=headers)
     return await draw(renderer, name, await make(), format, theme, headers)

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Response
 from service import wire
 from service.errors import Fault, Invalid
 from service.pictures.orders import Profile, Subject, Two
-from service.routes.caching import ASK_AGAIN, FOREVER
 from service.routes.filtering import FilterDep
 from service.routes.finding import Sequence, StoreDep, find_sequence
 from service.routes.formats import Known, RendererDep, Suffix, ThemeName, answer, pictures
@@ -46,7 +45,7 @@ async def draw_comparison(
     async def make() -> Subject:
         return Two(*(one.cut(sequence, sequence + 1) for one in (first, second)))
 
-    return await answer(renderer, make, ("compare", a, b, sequence), format, theme, known, FOREVER)
+    return await answer(renderer, make, ("compare", a, b, sequence), format, theme, known)
 
 
 @router.get(
@@ -72,4 +71,4 @@ async def draw_summary(
     async def make() -> Subject:
         return Profile(found)
 
-    return await answer(renderer, make, ("summary", wire.dump(found)), format, theme, known, ASK_AGAIN)
+    return await answer(renderer, make, ("summary", wire.dump(found)), format, theme, known)

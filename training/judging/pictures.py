@@ -1,5 +1,7 @@
 """The charts of a report, narrow enough for a phone."""
 
+import math
+
 import altair as alt
 import numpy as np
 
@@ -14,6 +16,8 @@ WIDTH, HEIGHT = 320, 220
 STRONG, SECOND, WEAK = "#1c64f2", "#d9730d", "#8593a3"  # told apart without red and green
 POINTS = 1000  # of a scatter plot; more only make the file large
 WRITTEN = 15  # classes up to which a confusion matrix has its counts written in
+BARS = 640  # of a profile; of more steps, neighbours together
+FAINT = "#f4f7fb"
 
 
 def confusion(counts: np.ndarray, labels: list[str]) -> Chart:
@@ -23,20 +27,22 @@ def confusion(counts: np.ndarray, labels: list[str]) -> Chart:
         {"true": true, "predicted": said, "count": int(counts[i, j]), "share": float(shares[i, j])}
         for i, true in enumerate(labels)
         for j, said in enumerate(labels)
+        if counts[i, j]
     ]
     many = len(labels) > 3
     axis = alt.Axis(labelLimit=110, domain=False, ticks=False)
     across = alt.Axis(labelLimit=110, domain=False, ticks=False, labelAngle=-90 if many else 0)
     base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("predicted:N", sort=None, axis=across), y=alt.Y("true:N", sort=None, axis=axis)
+        x=alt.X("predicted:N", axis=across).scale(domain=labels), y=alt.Y("true:N", axis=axis).scale(domain=labels)
     )
-    shade = alt.Color("share:Q").scale(range=["#f4f7fb", STRONG], domain=[0, 1]).legend(None)
+    shade = alt.Color("share:Q").scale(range=[FAINT, STRONG], domain=[0, 1]).legend(None)
     ink = alt.condition("datum.share > 0.5", alt.value("white"), alt.value(LIGHT.ink))
-    texts = base.mark_text(fontSize=12).encode(text="count:Q", color=ink).transform_filter("datum.count > 0")
+    texts = base.mark_text(fontSize=12).encode(text="count:Q", color=ink)
     heat = base.mark_rect().encode(color=shade)
     side = 300 if many else 130 * len(labels)
     layers = [heat, texts] if len(labels) <= WRITTEN else [heat]
-    view = alt.LayerChart(layer=layers, width=side, height=side if many else 80 * len(labels))
+    behind = alt.ViewBackground(fill=FAINT)  # in place of a cell for each nothing
+    view = alt.LayerChart(layer=layers, view=behind, width=side, height=side if many else 80 * len(labels))
     return _chart(view, cells=cells)
 
 
@@ -76,9 +82,17 @@ def reliability(bins: list[Bin]) -> Chart:
 def profile(weights: np.ndarray, unit: str, importance: np.ndarray | None = None) -> Chart:
     """Mean weights `(step or tenth,)` as bars; over them a line: `importance`, of the same sum, or all weights even."""
     compared = np.full(len(weights), 1 / len(weights)) if importance is None else importance / (importance.sum() or 1)
+    every = math.ceil(len(weights) / BARS)
+    gap = 0.1 if every == 1 else 0.0
     rows = [
-        {"step": i, "start": i - 0.4, "end": i + 0.4, "weight": float(weight), "compared": float(other)}
-        for i, (weight, other) in enumerate(zip(weights, compared, strict=True))
+        {
+            "step": start + (every - 1) / 2,
+            "start": start - 0.5 + gap,
+            "end": start + every - 0.5 - gap,
+            "weight": float(weights[start : start + every].mean()),
+            "compared": float(compared[start : start + every].mean()),
+        }
+        for start in range(0, len(weights), every)
     ]
     base = alt.Chart(alt.NamedData("steps"))
     scale = alt.Scale(domain=[-0.5, len(weights) - 0.5], nice=False)
@@ -97,8 +111,12 @@ def profile(weights: np.ndarray, unit: str, importance: np.ndarray | None = None
     return _chart(alt.LayerChart(layer=[bars, line], width=WIDTH, height=HEIGHT), steps=rows)
 
 
-def deletion(found: Deletion) -> Chart:
-    """How much the prediction drops by share of the steps removed: the heaviest, those of occlusion, and at random."""
+def deletion(found: Deletion, moves: bool = False) -> Chart:
+    """How much the prediction drops by share of the steps removed: the heaviest, those of occlusion, and at random.
+
+    Args:
+        moves: it is of values, which move and do not drop.
+    """
     orders = {"heaviest first": found.attention, "occlusion": found.occlusion, "at random": found.random}
     rows = [
         {"share": share, "drop": drop, "removed": name}
@@ -112,7 +130,7 @@ def deletion(found: Deletion) -> Chart:
         .mark_line(point=alt.OverlayMarkDef(size=40), strokeWidth=2)
         .encode(
             x=share.axis(format="~%", values=found.shares),
-            y=alt.Y("drop:Q", title="drop of the prediction"),
+            y=alt.Y("drop:Q", title=f"the prediction {'moves' if moves else 'drops'} by"),
             color=color.legend(orient="top", title=None, labelFontSize=12, columnPadding=24),
         )
     )

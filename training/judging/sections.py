@@ -97,10 +97,12 @@ def faithfulness(found: Faithfulness, measured: list[Measured], task: Task) -> S
         if task == "sequence"
         else "A removed step holds the mean of each feature"
     )
+    values = task in {"regression", "forecast"}  # which move, and do not drop
+    drop = "move" if values else "drop"
     text = (
-        f"{words.verdict(found)} {words.evidence(found, task)}\n\n{removed}. A share of the steps is rounded up; drops "
-        "are means over the shares in the picture. Where only a few steps matter, the order of all the others is "
-        "chance, and the rank correlation is low even for weights that are right."
+        f"{words.verdict(found)} {words.evidence(found, task)}\n\n{removed}. A share of the steps is rounded up; "
+        f"{drop}s are means over the shares in the picture. Where only a few steps matter, the order of all the others "
+        "is chance, and the rank correlation is low even for weights that are right."
     )
     rows = [
         ["heaviest weights", f"{found.comprehensiveness:z.3f}", f"{found.sufficiency:z.3f}"],
@@ -109,15 +111,17 @@ def faithfulness(found: Faithfulness, measured: list[Measured], task: Task) -> S
     ]
     drawn = []
     if found.deletion:
-        caption = "Drop of the prediction by share of the steps removed: the faster it rises, the better the order."
-        drawn.append(Picture(caption, pictures.deletion(found.deletion)))
+        caption = (
+            f"How far the prediction {drop}s by share of the steps removed: the faster it rises, the better the order."
+        )
+        drawn.append(Picture(caption, pictures.deletion(found.deletion, values)))
     by_step = profiles(measured)
     if by_step:
         caption = (
             "Mean weight by step (bars) beside what removing the step alone changes (line, scaled to the same sum)."
         )
         drawn.append(Picture(caption, pictures.profile(by_step[0], "step", by_step[1])))
-    table = Table(["steps in order of", "drop without them", "alone"], rows)
+    table = Table(["steps in order of", f"{drop} without them", "alone"], rows)
     return Section("May the weights be believed?", text, table, tuple(drawn))
 
 

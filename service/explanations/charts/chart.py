@@ -14,6 +14,7 @@ Data = dict[str, list[Row]]
 View = alt.Chart | alt.LayerChart | alt.VConcatChart | alt.ConcatChart | alt.FacetChart
 WIDTHS = {"least": 160, "most": 1200}  # pixels between which a page may make a chart over time
 PADDING = 12
+OFFSET = 10  # pixels beneath a title
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,7 @@ class Chart:
 
 
 def title(text: str, *found: str) -> alt.Title:
-    """The title of a chart and, beneath it, what is to be seen; each begins a line."""
-    return alt.Title(lines(text, TITLE), subtitle=[line for one in found for line in lines(one, LINE)])
+    """The title of a chart and, beneath it, what is to be seen; each begins a line, of those that are not empty."""
+    return alt.Title(
+        lines(text, TITLE), subtitle=[line for one in found if one for line in lines(one, LINE)], offset=OFFSET
+    )

@@ -9,8 +9,10 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.explanations.charts.chart import Row
-from service.explanations.charts.panels import LANES, SIDE, apart, group
+from service.explanations.charts.names import labels
+from service.explanations.charts.panels import COLUMNS, LANES, SIDE, Shared, apart, group
 from service.explanations.charts.stacking import Panel, held, identifier
+from service.explanations.charts.words import NAME, Mark, short
 
 TOGETHER = 4  # features that share a panel; of more, each has its own
 DASHES = [[1, 0], [6, 3], [2, 2], [9, 3, 2, 3]]
@@ -18,7 +20,7 @@ EDGE = alt.XValue("width")  # type: ignore[no-untyped-call]
 LANE, LARGE, SMALL = 26, 150, 50  # pixels of a panel
 
 
-def value_panels(sequence: FloatArray, names: Sequence[str], top: Sequence[int]) -> list[Panel]:
+def value_panels(sequence: FloatArray, names: Sequence[str], top: Sequence[Mark]) -> list[Panel]:
     """The values of a sequence as lines: of few features in one panel, of many in one each.
 
     Args:
@@ -26,34 +28,25 @@ def value_panels(sequence: FloatArray, names: Sequence[str], top: Sequence[int])
         top: steps that are marked, the most important first.
     """
     if len(names) <= TOGETHER:
-        return [_together("", sequence, names, top, LARGE, len(sequence))]
+        return [_together("", sequence, names, top, LARGE, Shared(len(sequence)))]
     shown, last = names[:LANES], len(sequence) - 1
-    ends = zip(shown, sequence[-1].tolist(), strict=False)
+    ends = zip(shown, labels(shown), sequence[-1].tolist(), strict=False)
     data = {
         "values": _rows(sequence, shown),
-        "top": _top(top, len(sequence)),
-        "ends": [{"step": last, "feature": name, "value": value} for name, value in ends],
+        "top": top_rows(top, len(sequence)),
+        "ends": [{"step": last, "feature": name, "value": value, "name": label} for name, label, value in ends],
     }
     layers = [_lane(lane, sequence[:, lane], name) for lane, name in enumerate(shown)]
-    layers[0].append(_step_names("top"))
+    layers[0].append(step_names("top"))
     return [Panel("values", layers[lane], data, LANE, [name], name=f"values_{lane}") for lane, name in enumerate(shown)]
-
-
-def characters_panel(text: str, top: Sequence[int]) -> Panel:
-    """The characters of a text, one for each step."""
-    values = [{"step": step, "character": character} for step, character in enumerate(text)]
-    characters = alt.Chart(alt.NamedData("characters")).encode(text=alt.Text("character:N"))
-    characters = characters.mark_text(style="name", fontSize=14, baseline="middle")
-    data = {"characters": values, "top": _top(top, len(text))}
-    return Panel("characters", [characters, _step_names("top")], data, height=28)
 
 
 def overview_panel(
     suffix: str,
     sequence: FloatArray,
     names: Sequence[str],
-    top: Sequence[int],
-    span: int,
+    top: Sequence[Mark],
+    shared: Shared,
     title: alt.Title,
     height: int = SMALL,
 ) -> Panel:
@@ -61,28 +54,30 @@ def overview_panel(
 
     Args:
         suffix: of the names of the data.
-        span: steps of the axis.
     """
     if len(names) <= TOGETHER:
-        return replace(_together(suffix, sequence, names, top, height, span), title=title)
-    y = alt.Y("value:Q").scale(zero=False).axis(tickCount=2, minExtent=SIDE)
+        return replace(_together(suffix, sequence, names, top, height, shared), title=title)
+    panel = identifier(f"values{suffix}")
+    y = alt.Y("value:Q", title="value", scale=_scale(panel, sequence, True, shared.values))
+    y = y.axis(tickCount=2, minExtent=SIDE)
     lines = alt.Chart(alt.NamedData(f"values{suffix}")).encode(y=y, detail=alt.Detail("feature:N"))
     layers = [
         _rules(f"top{suffix}"),
-        lines.mark_line(style="line", strokeWidth=1, opacity=0.6),
-        _step_names(f"top{suffix}"),
+        lines.mark_line(style="line", strokeWidth=1, strokeOpacity=0.6),
+        step_names(f"top{suffix}"),
     ]
-    data = {f"values{suffix}": _rows(sequence, names[:LANES]), f"top{suffix}": _top(top, span)}
-    return Panel("values", layers, data, height, names[:LANES], title=title)
+    values = _rows(sequence, names[:LANES], shared.columns)
+    data = {f"values{suffix}": values, f"top{suffix}": top_rows(top, shared.span)}
+    return Panel("values", layers, data, height, names[:LANES], name=panel, title=title)
 
 
 def _together(
-    suffix: str, sequence: FloatArray, names: Sequence[str], top: Sequence[int], height: int, span: int
+    suffix: str, sequence: FloatArray, names: Sequence[str], top: Sequence[Mark], height: int, shared: Shared
 ) -> Panel:
     """All features in one panel; each has its own dashes and its name at its end."""
     panel, large = identifier(f"values{suffix}"), height == LARGE
-    named = names[0] if len(names) == 1 and large else "value"
-    y = alt.Y("value:Q", title=named, scale=_scale(panel, sequence, nice=True))
+    named = short(names[0], NAME) if len(names) == 1 and large else "value"
+    y = alt.Y("value:Q", title=named, scale=_scale(panel, sequence, True, shared.values))
     y = y.axis(tickCount=4 if large else 2, minExtent=SIDE, titleLimit=height)
     color = alt.Color("feature:N").sort(None).scale(domain=list(names), range="category").legend(None)
     dash = alt.StrokeDash("feature:N").sort(None).scale(domain=list(names), range=DASHES[: len(names)]).legend(None)
@@ -94,13 +89,13 @@ def _together(
     ends = (
         alt.Chart(alt.NamedData(f"ends{suffix}"))
         .mark_text(align="left", dx=6, limit=84)
-        .encode(y=y, text=alt.Text("feature:N"), color=color)
+        .encode(y=y, text=alt.Text("name:N"), color=color)
     )
-    layers = [_rules(f"top{suffix}"), lines, _step_names(f"top{suffix}")]
-    data = {f"values{suffix}": _rows(sequence, names), f"top{suffix}": _top(top, span)}
+    layers = [_rules(f"top{suffix}"), lines, step_names(f"top{suffix}")]
+    data = {f"values{suffix}": _rows(sequence, names, shared.columns), f"top{suffix}": top_rows(top, shared.span)}
     if len(names) > 1:
         layers.append(ends)
-        data[f"ends{suffix}"] = _line_ends(sequence, names, height)
+        data[f"ends{suffix}"] = _line_ends(sequence, names, height, shared.values or ends_of(sequence))
     return Panel("values", layers, data, height, names, name=panel)
 
 
@@ -108,7 +103,7 @@ def _lane(lane: int, values: FloatArray, name: str) -> list[alt.Chart]:
     """One of many features `(time,)`: a narrow panel with its own scale, the name beside its line."""
     own = alt.FieldEqualPredicate(equal=name, field="feature")
     y = alt.Y("value:Q", title=None, scale=_scale(f"values_{lane}", values, nice=False))
-    y = y.axis(values=list(_ends(values)), format=".3~g", minExtent=SIDE, labelFontSize=9, labelOverlap=False)
+    y = y.axis(values=list(ends_of(values)), format=".3~g", minExtent=SIDE, labelFontSize=9, labelOverlap=False)
     line = (
         alt.Chart(alt.NamedData("values"))
         .transform_filter(own)
@@ -119,7 +114,7 @@ def _lane(lane: int, values: FloatArray, name: str) -> list[alt.Chart]:
         alt.Chart(alt.NamedData("ends"))
         .transform_filter(own)
         .mark_text(align="left", dx=6, limit=84)
-        .encode(x=EDGE, text=alt.Text("feature:N"))
+        .encode(x=EDGE, text=alt.Text("name:N"))
     )
     return [_rules("top"), line, label]
 
@@ -130,38 +125,40 @@ def _rules(name: str) -> alt.Chart:
     return rules
 
 
-def _step_names(name: str) -> alt.Chart:
+def step_names(name: str) -> alt.Chart:
     """The numbers of the top steps, above the panel."""
     names: alt.Chart = alt.Chart(alt.NamedData(name)).mark_text(style="name", baseline="bottom", y=0, dy=-2)
     return names.encode(text=alt.Text("text:N"))
 
 
-def _scale(panel: str, values: FloatArray, nice: bool) -> alt.Scale:
-    """From the smallest to the largest value, whatever they become; those that are all the same, in the middle."""
+def _scale(panel: str, values: FloatArray, nice: bool, within: tuple[float, float] | None = None) -> alt.Scale:
+    """From the smallest to the largest value, whatever they become, or as the ends say; values that are all the same
+    are in the middle.
+    """
     scale = alt.Scale(zero=False, nice=nice, domainRaw=held(panel))
-    if values.min() == values.max():
-        scale.domain = list(_ends(values))
+    if within is not None or values.min() == values.max():
+        scale.domain = list(within or ends_of(values))
     return scale
 
 
-def _ends(values: FloatArray) -> tuple[float, float]:
+def ends_of(values: FloatArray) -> tuple[float, float]:
     """The smallest and the largest value, further apart where they are the same."""
     low, high = float(values.min()), float(values.max())
     apart = 0.0 if low < high else max(0.5, 0.1 * abs(low))
     return low - apart, high + apart
 
 
-def _rows(sequence: FloatArray, names: Sequence[str]) -> list[Row]:
+def _rows(sequence: FloatArray, names: Sequence[str], columns: int = COLUMNS) -> list[Row]:
     return [
         {"step": step, "feature": name, "value": float(sequence[step, column])}
         for column, name in enumerate(names)
-        for step in _thinned(sequence[:, column])
+        for step in _thinned(sequence[:, column], columns)
     ]
 
 
-def _thinned(values: FloatArray) -> list[int]:
+def _thinned(values: FloatArray, columns: int) -> list[int]:
     """Steps that a line `(time,)` needs in order to look as with all: of neighbours the smallest and the largest."""
-    every = group(len(values))
+    every = group(len(values), columns)
     if every == 1:
         return list(range(len(values)))
     kept = {0, len(values) - 1}
@@ -171,15 +168,16 @@ def _thinned(values: FloatArray) -> list[int]:
     return sorted(kept)
 
 
-def _top(top: Sequence[int], span: int) -> list[Row]:
+def top_rows(top: Sequence[Mark], span: int) -> list[Row]:
     """The top steps, with their number where there is room for it."""
-    named = apart(top, span)
-    return [{"step": step, "text": str(step) if step in named else ""} for step in top]
+    names = {one: one.name.replace(" to ", "\N{EN DASH}") for one in top}
+    named = apart(top, span, max(map(len, names.values()), default=0))
+    return [{"step": one.middle, "text": names[one] if one in named else ""} for one in top]
 
 
-def _line_ends(sequence: FloatArray, names: Sequence[str], height: int) -> list[Row]:
+def _line_ends(sequence: FloatArray, names: Sequence[str], height: int, within: tuple[float, float]) -> list[Row]:
     """Places for the names of the lines, at their ends and not on top of each other."""
-    low, high = _ends(sequence)
+    low, high = within
     room = 13 / height * (high - low)
     order = np.argsort(sequence[-1], kind="stable")
     places = sequence[-1].astype(np.float64)
@@ -189,4 +187,5 @@ def _line_ends(sequence: FloatArray, names: Sequence[str], height: int) -> list[
         places[below] = min(places[below], high)
         places[above] = min(places[above], places[below] - room)
     step = len(sequence) - 1
-    return [{"step": step, "feature": name, "value": float(place)} for name, place in zip(names, places, strict=True)]
+    named = zip(names, labels(names), places.tolist(), strict=True)
+    return [{"step": step, "feature": name, "value": place, "name": label} for name, label, place in named]

@@ -1,85 +1,64 @@
 """What charts over time are put together from, beside the lines of lines.py: bars, and a band of heat."""
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import altair as alt
 import numpy as np
+from altair.utils.schemapi import UndefinedType
 from numpy.typing import NDArray
 
-from service.arrays import FloatArray
 from service.explanations.charts.chart import Row
-from service.explanations.charts.stacking import Panel, held, identifier
-from service.explanations.charts.words import change, percent
-from service.explanations.measures import top_steps
+from service.explanations.charts.names import labels
+from service.explanations.charts.sizes import Sizes
+from service.explanations.charts.stacking import WIDTH, Panel, held, identifier
+from service.explanations.charts.words import Mark
 
 SIDE = 54  # pixels of the labels of a y axis, so that those of all panels are in line
-TOP = 3  # steps that are marked
 LANES = 24  # features that are drawn at most
 COLUMNS = 800  # steps that are drawn one by one; of more, neighbours together
 NEAR = 0.05  # of the axis: labels of steps that are as near would be on top of each other
+LETTER = 7.5  # pixels
+ROW_NAME = 8  # characters beside a row of heat
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """A number for each step, and how it is drawn and told: a weight, or a change.
+class Shared:
+    """What the sequences of one picture share, so that what looks the same is the same.
 
     Attributes:
-        kind: "weights", "changes" or "counts".
-        name: of the data.
-        values: `(time,)`.
-        title: of the axis.
-        style: of the bars of the top steps, see `themes.py`; `rest` of the others.
-        say: the number as text.
-        format: of the axis.
-        least: upper end of the axis at least: what is less than nothing much is not to look like it.
-        marked: steps that are marked, of those that are more than 0.
+        span: steps of the axis.
+        values: the smallest and the largest, where they are of the same features.
+        weight: the largest.
+        columns: bars, and steps of a line, that are drawn of each at most; of more steps, neighbours together.
     """
 
-    kind: Literal["weights", "changes", "counts"]
-    name: str
-    values: NDArray[np.floating]
-    title: str
-    style: str
-    rest: str
-    say: Callable[[float], str]
-    format: str
-    least: float = 0.0
-    marked: int = TOP
-
-    @property
-    def top(self) -> list[int]:
-        """The steps of largest number, largest first."""
-        return [step for step, size in top_steps(self.values, self.marked) if size > 0]
-
-    def told(self) -> list[tuple[int, str]]:
-        """The top steps with their numbers as text."""
-        return [(step, self.say(float(self.values[step]))) for step in self.top]
+    span: int
+    values: tuple[float, float] | None = None
+    weight: float = 0.0
+    columns: int = COLUMNS
 
 
-def weights_of(values: FloatArray, name: str = "weights") -> Sizes:
-    """Weights `(time,)`."""
-    return Sizes("weights", name, values, "weight", "top", "rest", percent, "~%")
+def group(length: int, columns: int = COLUMNS) -> int:
+    """How many neighbouring steps are drawn together, for so many columns at most."""
+    return math.ceil(length / columns)
 
 
-def changes_of(values: NDArray[np.float64], least: float) -> Sizes:
-    """What leaving out each step changes, `(time,)`."""
-    return Sizes("changes", "changes", values, "change without", "change-top", "change-rest", change, "~g", least)
-
-
-def group(length: int) -> int:
-    """How many neighbouring steps are drawn together."""
-    return math.ceil(length / COLUMNS)
-
-
-def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "cells", range: str = "heatmap") -> Panel:
+def heat_panel(
+    values: NDArray[np.floating],
+    rows: Sequence[str],
+    name: str = "cells",
+    range: str = "heatmap",
+    least: float = 0.0,
+) -> Panel:
     """Numbers `(time, row)` as a band of heat with a row for each.
 
     Args:
         name: of the data.
         range: of colours, see `themes.py`.
+        least: the number of the last colour at least, see `Sizes`.
     """
     every = group(len(values))
     cells = [
@@ -89,6 +68,9 @@ def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "c
     ]
     of = [] if len(rows) == 1 else [alt.Tooltip("row:N").title("feature")]
     size = alt.Tooltip("size:Q").title(rows[0] if len(rows) == 1 else "weight").format(".2~g")
+    color = alt.Scale(range=range, domainMin=0, interpolate="rgb")
+    if least > values.max():
+        color.domainMax = least
     heat = (
         alt.Chart(alt.NamedData(name))
         .transform_calculate(first="datum.step + 0.5")
@@ -96,29 +78,44 @@ def heat_panel(values: NDArray[np.floating], rows: Sequence[str], name: str = "c
         .encode(
             tooltip=[alt.Tooltip("first:Q").title("step"), *of, size],
             x2=alt.X2("end"),
-            y=alt.Y("row:N").sort(None).title(None).axis(ticks=False, domain=False, minExtent=SIDE),
-            color=alt.Color("size:Q").scale(range=range, domainMin=0, interpolate="rgb").legend(None),
+            y=alt.Y("row:N")
+            .sort(None)
+            .title(None)
+            .axis(ticks=False, domain=False, minExtent=SIDE, labelExpr=_row_names(rows[:LANES])),
+            color=alt.Color("size:Q", scale=color).legend(None),
         )
     )
     height = 16 if len(rows) == 1 else 12 * min(len(rows), LANES)
     return Panel("heat", [heat], {name: cells}, height, rows[:LANES], name=identifier(name))
 
 
-def bars_panel(sizes: Sizes, height: int = 80, span: int | None = None) -> Panel:
+def _row_names(rows: Sequence[str]) -> str | UndefinedType:
+    """What makes an axis say shorter names than the data have, where those are long."""
+    shown = dict(zip(rows, labels(rows, ROW_NAME), strict=True))
+    if all(name == label for name, label in shown.items()):
+        return alt.Undefined
+    return f"({json.dumps(shown)})[datum.label] || datum.label"
+
+
+def bars_panel(sizes: Sizes, height: int = 80, shared: Shared | None = None) -> Panel:
     """A bar for each step, the top steps in another colour and with their numbers above.
 
     Args:
-        span: steps of the axis, where it has more than there are numbers.
+        shared: with other sequences; None for one alone.
     """
-    every = group(len(sizes.values))
+    shared = shared or Shared(len(sizes.values))
+    every = sizes.width * math.ceil(group(len(sizes.values), shared.columns) / sizes.width)
     bars = [
-        {**bounds(start, every), "size": float(size), "top": any(start <= step < start + every for step in sizes.top)}
+        {
+            **bounds(start, every),
+            "size": float(size),
+            "top": any(start <= one.first < start + every for one in sizes.top),
+        }
         for start, size in _largest(sizes.values, every)
     ]
     told = [
-        {"step": step, "size": float(sizes.values[step]), "text": text}
-        for step, text in sizes.told()
-        if step in apart(sizes.top, span or len(sizes.values))
+        {"step": one.middle, "size": float(sizes.values[one.first]), "text": one.text}
+        for one in apart(sizes.top, shared.span)
     ]
     data = {sizes.name: bars, **({f"{sizes.name}-top": told} if sizes.top else {})}
     return Panel(sizes.kind, _bars(sizes), data, height, name=identifier(sizes.name))
@@ -141,12 +138,18 @@ def bounds(start: int, every: int) -> Row:
     return {"step": start - 0.5 + 0.1 * every, "end": start + every - 0.5 - 0.1 * every}
 
 
-def apart(top: Sequence[int], length: int) -> list[int]:
-    """Of the top steps those that have room for a label: not next to a more important one."""
-    kept: list[int] = []
-    for step in top:
-        if all(abs(step - other) >= NEAR * length for other in kept):
-            kept.append(step)
+def apart(top: Sequence[Mark], length: int, letters: int = 0) -> list[Mark]:
+    """Of the top steps those that have room for a label: not next to a more important one.
+
+    Args:
+        length: steps of the axis.
+        letters: of the longest label, where one may be longer than four letters.
+    """
+    kept: list[Mark] = []
+    near = max(NEAR, LETTER * letters / WIDTH) * length
+    for one in top:
+        if all(abs(one.middle - other.middle) >= near for other in kept):
+            kept.append(one)
     return kept
 
 

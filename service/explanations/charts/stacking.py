@@ -62,7 +62,7 @@ def stacked(title: alt.Title, description: str, panels: Sequence[Panel], length:
         spacing=8,
         params=[alt.param(name=HELD, value={}).param],
         usermeta={**WIDTHS, "panels": shown},
-        resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="independent")),
+        resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="independent", strokeDash="independent")),
     )
     return Chart(view, {name: rows for panel in panels for name, rows in panel.data.items()})
 

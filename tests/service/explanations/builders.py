@@ -8,9 +8,10 @@ from service.ragged import Ragged
 
 
 def explanation(*, steps=(5,), features=2, per_feature=False, with_attention=True, created=1000.0, **changes):
-    """An explanation of random sequences, `steps` long each."""
+    """An explanation of random sequences, `steps` long each, of so many features or of those with these names."""
     random = np.random.default_rng(0)
-    shapes = [(n, features) if per_feature else (n,) for n in steps]
+    names = features if isinstance(features, list) else [f"x{i}" for i in range(features)]
+    shapes = [(n, len(names)) if per_feature else (n,) for n in steps]
     weights = [random.random(shape).astype(np.float32) for shape in shapes]
     fields = {
         "id": str(uuid_utils.uuid7()),
@@ -18,14 +19,29 @@ def explanation(*, steps=(5,), features=2, per_feature=False, with_attention=Tru
         "model": "m",
         "version": 1,
         "task": "binary",
-        "features": [f"x{i}" for i in range(features)],
+        "features": names,
         "classes": ["no", "yes"],
-        "sequences": Ragged.of([random.standard_normal((n, features)).astype(np.float32) for n in steps]),
+        "sequences": Ragged.of([random.standard_normal((n, len(names))).astype(np.float32) for n in steps]),
         "predictions": np.full((len(steps), 1), 0.75, np.float32),
         "labels": ["yes"] * len(steps),
         "attention": Ragged.of([w / w.sum(axis=0) for w in weights]) if with_attention else None,
     }
     return Explanation(**{**fields, **changes})
+
+
+def text_explanation(weights, text=None, count=1, **changes):
+    """An explanation of so many texts with the same weights `(out_time, in_time)`; digits are written."""
+    rows, length = weights.shape
+    fields = {
+        "texts": [text or ("Tuesday, 3 May 2016; " * length)[:length]] * count,
+        "answers": [("0123456789" * rows)[:rows]] * count,
+        "unknown": [[]] * count,
+        "labels": None,
+        "sequences": None,
+        "predictions": np.full((count, 1), 0.9, np.float32),
+        "attention": Ragged.of_matrices([weights.astype(np.float32)] * count),
+    }
+    return explanation(steps=(length,) * count, features=["character"], **{**fields, **changes})
 
 
 def put(store, one):

@@ -19,6 +19,7 @@ def test_steps_that_not_all_have_are_of_those_that_have_them():
     assert [step["mean"] for step in found["steps"]] == pytest.approx([0.25, 1.75 / 3, 0.5])
     assert found["steps"][0]["quantiles"]["0.5"] == 0.25
     assert set(found["steps"][2]["quantiles"].values()) == {0.5}
+    assert [step["share"] for step in found["steps"]] == pytest.approx([1 / 3] * 3)
     assert found["top"][0] == {"step": 0, "share": pytest.approx(1 / 3)}
     assert {top["step"] for top in found["top"]} == {0, 1, 2}
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.errors import TooMany, Unavailable
+from service.explanations.charts.left_out import LeftOut
 from service.explanations.summary import summarize
 from service.pictures import renderer
 from service.pictures.orders import REQUEST, All, Attention, Faithfulness, Occlusion, Order, Profile, Two, encode
@@ -50,13 +51,16 @@ def test_a_picture_is_drawn_once_for_all_who_ask_while_the_server_goes_on():
 
 def test_what_a_picture_is_of_arrives_as_it_is():
     one = explanation(steps=(5, 3), per_feature=True, predictions=np.array([[0.75], [0.9]], np.float32))
-    changes = [0.0, 0.25, 0.5, 0.1, 0.0]
+    left_out = LeftOut([0.0, 0.25, 0.5, 0.1, 0.0], 1, "last")
+    together = LeftOut([0.5, 0.5, 0.2], 2)
     text = explanation(texts=["ab"], answers=["c"], sequences=None, with_attention=False, labels=None, unknown=[[1]])
     subjects = {
         "from 5 steps of 2 features": Attention(one.cut(0, 1)),
-        "changes most without step 2 (0.50)": Attention(one.cut(0, 1), changes),
-        "yes (90%), from 3 steps of 2 features": Occlusion(one.cut(1, 2), [0.0, 0.5, 0.2]),
-        "Supported: so it is.": Faithfulness(one.cut(0, 1), [0.1, 0.2, 0.3, 0.4, 0.0], changes, "supported: so it is"),
+        "changes most without step 2 (0.50)": Attention(one.cut(0, 1), left_out),
+        "yes (90%), from 3 steps of 2 features": Occlusion(one.cut(1, 2), LeftOut([0.0, 0.5, 0.2])),
+        "changes most without steps 0 to 1 together": Occlusion(one.cut(1, 2), together),
+        "Supported: so it is.": Faithfulness(one.cut(0, 1), [0.1, 0.2, 0.3, 0.4, 0], left_out, "supported: so it is"),
+        "removed steps hold the last value kept": Faithfulness(one.cut(0, 1), [0.2] * 5, left_out, "weak"),
         "the first 2 of 3 sequences": All(one, 3),
         "they differ in length, 5 and 3 steps": Two(one.cut(0, 1), one.cut(1, 2)),
         "Weights of m in 2 sequences": Profile({"model": "m", **summarize(explanation(steps=(5, 3)).attention)}),

@@ -138,5 +138,19 @@ def test_bars_stand_for_weights_and_the_line_for_all_of_them_even_or_for_importa
     assert [bar["compared"] for bar in beside] == [0.75, 0.25]
 
 
+def test_of_many_classes_and_of_many_steps_no_more_is_drawn_than_can_be_seen():
+    assert len(pictures.confusion(np.eye(500, dtype=int), [str(i) for i in range(500)]).data["cells"]) == 500
+    weights = np.arange(5000.0)
+    bars = pictures.profile(weights, "step", weights).data["steps"]
+    assert len(bars) <= 640
+    assert bars[0]["weight"] == weights[:8].mean()
+    assert bars[1]["start"] == bars[0]["end"]
+
+
+def test_values_move_and_do_not_drop():
+    assert "the prediction moves by" in texts(pictures.deletion(deletion(), moves=True))
+    assert "the prediction drops by" in texts(deletion_chart())
+
+
 def test_the_curves_are_named():
     assert {"heaviest first", "occlusion", "at random", "share of the steps removed"} <= set(texts(deletion_chart()))

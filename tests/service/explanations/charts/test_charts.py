@@ -5,14 +5,20 @@ import pytest
 
 from service.explanations.charts.chart import Chart
 from service.explanations.charts.comparing import comparison_chart
+from service.explanations.charts.left_out import LeftOut
 from service.explanations.charts.profiles import summary_chart
 from service.explanations.charts.rendering import svg
-from service.explanations.charts.sequences import all_chart, explanation_chart, faithfulness_chart, occlusion_chart
+from service.explanations.charts.sequences import explanation_chart, faithfulness_chart, occlusion_chart
+from service.explanations.charts.several import all_chart
 from service.explanations.charts.words import change, percent
 from service.explanations.faithfulness import EFFECT
 from service.explanations.summary import summarize
 from service.ragged import Ragged
-from tests.service.explanations.builders import explanation
+from tests.service.explanations.builders import explanation, text_explanation
+
+EVEN = np.full((2, 5), 0.2)
+TEXT = text_explanation(EVEN)
+NAMES = [f"sensor channel {i}" for i in range(12)]
 
 
 def texts(**options):
@@ -59,25 +65,26 @@ def test_regression_shows_the_value():
 
 
 def test_what_leaving_out_each_step_changes_is_drawn_in_place_of_the_weights():
-    changes = np.array([0.0, 0.25, 0.5, 0.1, 0.0])
-    picture = svg(occlusion_chart(explanation(), 0, changes))
+    picture = svg(occlusion_chart(explanation(), 0, LeftOut([0.0, 0.25, 0.5, 0.1, 0.0])))
     assert "changes most without step 2 (0.50), 1 (0.25), 3 (0.10)" in picture
     assert ">change without<" in picture
     assert ">weight<" not in picture
 
 
 def test_weights_and_changes_are_drawn_on_one_time_axis():
-    weights, changes = np.array([0.1, 0.7, 0, 0.2, 0], np.float32), np.array([0.0, 0.25, 0.5, 0.1, 0.0])
-    chart = faithfulness_chart(explanation(), 0, weights, changes, "what was found")
+    weights, left_out = np.array([0.1, 0.7, 0, 0.2, 0], np.float32), LeftOut([0.0, 0.25, 0.5, 0.1, 0.0])
+    chart = faithfulness_chart(explanation(), 0, weights, left_out, "what was found")
     assert chart.definition()["resolve"]["scale"]["x"] == "shared"
     picture = svg(chart)
     assert all(text in picture for text in ("what was found", ">weight<", ">change without<", ">70%<", ">0.50<"))
 
 
 def test_what_is_next_to_no_change_does_not_look_like_one():
-    chart = occlusion_chart(explanation(), 0, np.full(5, 1e-5))
+    picture = svg(occlusion_chart(explanation(), 0, LeftOut([1e-5] * 5)))
     assert EFFECT == 0.05
-    assert ">0.04</text>" in svg(chart)  # on the axis
+    assert ">0.04</text>" in picture  # on the axis
+    dark = svg(occlusion_chart(explanation(), 0, LeftOut([0.5] * 5)))
+    assert picture.count("rgb(180, 83, 9)") < dark.count("rgb(180, 83, 9)")  # nor in the band of heat
 
 
 def test_few_features_differ_in_their_dashes_and_are_named_at_their_ends():
@@ -133,6 +140,11 @@ def test_top_steps_next_to_each_other_are_named_once_in_the_picture_and_all_in_i
     assert all(f"step {step} (" in chart.view.description for step in (40, 41, 90))
 
 
+def summary_of(steps):
+    """The answer of `GET /attention/summary` to sequences of so many steps."""
+    return {"model": "m", "version": 2, "label": None, **summarize(explanation(steps=steps).attention)}
+
+
 def test_the_profile_of_many_explanations():
     weights = Ragged.of([np.array(w, np.float32) for w in ([0.8, 0.1, 0.1], [0.6, 0.2, 0.2], [0.1, 0.9], [0.7, 0.3])])
     chart = summary_chart({"model": "m", "version": 2, "label": None, **summarize(weights)})
@@ -144,6 +156,21 @@ def test_the_profile_of_many_explanations():
     picture = svg(chart)
     assert "most often heaviest: step 0 (75%), 1 (25%)" in picture
     assert "On average most weight lies on step 0 (55%)" in picture
+
+
+def test_every_step_of_a_profile_has_its_share_of_the_heaviest():
+    weights = Ragged.of([np.roll(np.eye(9, dtype=np.float32)[0], step) for step in (*range(9), 4)])
+    chart = summary_chart({"model": "m", **summarize(weights)})
+    assert [bar["size"] for bar in chart.data["heaviest"]] == pytest.approx([0.1] * 4 + [0.2] + [0.1] * 4)
+
+
+def test_steps_that_few_sequences_have_are_left_out_of_a_profile_and_that_is_said():
+    chart = summary_chart(summary_of((9,) * 44 + (10_000,)))
+    assert len(chart.data["profile"]) == 9
+    told = "not drawn: 9991 steps from 9 on, which fewer than 5% of the sequences have"
+    assert told in chart.view.title.subtitle
+    assert told.capitalize() in chart.view.description
+    assert len(summary_chart(summary_of((9,) * 19 + (11,))).data["profile"]) == 11  # 5% have them
 
 
 @pytest.mark.parametrize("features", [2, 12])
@@ -179,26 +206,36 @@ def test_the_axes_of_values_and_weights_follow_them_unless_they_are_held(data, f
     assert [f">{tick}</text>" in svg(one) for one in (chart, changed, held)] == [False, True, False]
 
 
-def texts_read(count):
-    """An explanation of so many texts."""
-    read = {"texts": ["5 May"] * count, "answers": ["05"] * count, "unknown": [[]] * count, "labels": None}
-    weights = Ragged.of_matrices([np.full((2, 5), 0.2, np.float32)] * count)
-    return explanation(steps=(5,) * count, sequences=None, features=1, attention=weights, **read)
-
-
 @pytest.mark.parametrize(
     ("kind", "said"),
     {
         "sequences": (lambda: all_chart(explanation(steps=(5, 3)), 20), "the first 2 of 20 sequences"),
         "many features": (lambda: all_chart(explanation(features=12), 1), "one sequence"),
-        "texts": (lambda: all_chart(texts_read(3), 3), "3 sequences"),
-        "a text": (lambda: explanation_chart(texts_read(1), 0), "read from"),
-        "a text without a step": (lambda: occlusion_chart(texts_read(1), 0, np.arange(5) / 5), "without step 4 (0.80)"),
+        "texts": (lambda: all_chart(text_explanation(EVEN, count=3), 3), "3 sequences"),
+        "a text": (lambda: explanation_chart(TEXT, 0), "read from"),
+        "a text without a step": (
+            lambda: occlusion_chart(TEXT, 0, LeftOut([0, 0.2, 0.4, 0.6, 0.8])),
+            "without step 4 (0.80)",
+        ),
+        "a long text": (
+            lambda: explanation_chart(text_explanation(np.eye(2, 300)), 0),
+            "of 300 characters read are left",
+        ),
+        "long texts": (lambda: all_chart(text_explanation(np.eye(2, 300), count=2), 2), "2 sequences"),
+        "long names": (
+            lambda: explanation_chart(explanation(features=NAMES, per_feature=True), 0),
+            "'sensor channel '",
+        ),
+        "steps together": (
+            lambda: occlusion_chart(explanation(), 0, LeftOut([0.5, 0.5, 0.2, 0.2, 0.1], 2, "last", None)),
+            "steps 0 to 1 together (0.5)",
+        ),
+        "the profile of some": (lambda: summary_chart(summary_of((2,) * 40 + (9,))), "not drawn: 7 steps from 2 on"),
         "two": (
             lambda: comparison_chart(explanation(), explanation(features=12), 0),
             "0% of the weight lies elsewhere",
         ),
-        "two texts": (lambda: comparison_chart(texts_read(1), texts_read(1), 0), "a and b: m, version 1"),
+        "two texts": (lambda: comparison_chart(TEXT, TEXT, 0), "a and b: m, version 1"),
         "no attention": (lambda: all_chart(explanation(with_attention=False), 1), "this model has no attention"),
     }.values(),
 )
@@ -211,9 +248,78 @@ def test_every_chart_is_as_the_schema_wants_it(kind, said, theme):
 
 
 def test_of_steps_that_change_nothing_none_is_marked():
-    chart = occlusion_chart(explanation(), 0, np.zeros(5))
+    chart = occlusion_chart(explanation(), 0, LeftOut([0.0] * 5))
     assert chart.view.title.subtitle == ["no step alone changes anything"]
     assert not any(bar["top"] for bar in chart.data["changes"])
+
+
+def test_steps_that_were_left_out_together_are_told_as_one():
+    changes = np.repeat([0.0, 0.3, 0.1, 0.0, 0.2], 3)[:14].tolist()  # the last two of five times three steps
+    chart = occlusion_chart(explanation(steps=(14,)), 0, LeftOut(changes, width=3))
+    told = "steps 3 to 5 together (0.30), 12 to 13 (0.20), 6 to 8 (0.10)"
+    assert chart.view.title.subtitle == [f"changes most without {told}"]
+    assert "changes most without steps 3 to 5 together (0.30), steps 12 to 13 together (0.20)" in chart.view.description
+    assert [bar["size"] for bar in chart.data["changes"]] == pytest.approx([0, 0.3, 0.1, 0, 0.2])
+    assert [mark["step"] for mark in chart.data["top"]] == [4, 12.5, 7]
+    assert ">3–5</text>" in svg(chart)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "changes", "told"),
+    [
+        ({"baseline": "mean"}, {}, "removed steps hold the training mean of each feature"),
+        ({"baseline": "zero"}, {"labels": None}, "hold zero; changes in standard deviations of the training target"),
+        ({"baseline": "last", "unit": None}, {"labels": None}, "the last value kept; changes in the unit of the pred"),
+        ({}, {"labels": None}, ""),
+    ],
+)
+def test_what_removed_steps_hold_and_what_changes_are_in_is_said(left_out, changes, told):
+    one, left_out = explanation(**changes), LeftOut([0.0, 0.25, 0.5, 0.1, 0.0], **left_out)
+    for chart in (occlusion_chart(one, 0, left_out), faithfulness_chart(one, 0, one.attention[0], left_out, "so")):
+        below = " ".join(chart.view.title.subtitle)
+        assert told in below
+        assert told.lower() in chart.view.description.lower()
+        assert ("removed steps" in below) == bool(told)
+
+
+def test_a_change_in_the_unit_of_the_prediction_is_told_whatever_its_size():
+    chart = occlusion_chart(explanation(labels=None), 0, LeftOut([0, 4e-5, 0, 0, 0], 1, "sequence", None))
+    assert "changes most without step 1 (4e-05)" in chart.view.title.subtitle
+    assert ">0.04</text>" not in svg(chart)  # on an axis
+
+
+def test_who_does_not_see_a_picture_of_a_model_without_attention_is_told_what_it_predicts():
+    told = explanation_chart(explanation(with_attention=False, steps=(1,)), 0).view.description
+    assert told == "m, version 1, predicts yes (75%), from 1 step of 2 features (x0, x1). This model has no attention."
+    left_out = LeftOut([0, 0.5, 0, 0, 0], 1, "zero")
+    told = explanation_chart(explanation(with_attention=False), 0, left_out).view.description
+    assert told.endswith("The prediction changes most without step 1 (0.50). Removed steps hold zero.")
+
+
+def test_of_many_features_few_are_read_out():
+    told = explanation_chart(explanation(features=60), 0).view.description
+    assert "60 features (x0, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, x11 and 48 more)" in told
+    assert told.count("x5 ") == told.count(" and 54 more)") == 3
+    assert "x6 " not in told
+    assert len(told) < 600
+
+
+def test_names_that_begin_alike_can_be_told_apart():
+    chart = explanation_chart(explanation(features=NAMES, per_feature=True), 0)
+    assert "the names of the features begin with 'sensor channel '" in chart.view.title.subtitle
+    assert [name["name"] for name in chart.data["ends"]] == [str(i) for i in range(12)]
+    assert svg(chart).count(">11</text>") == 2  # beside its line and beside its row of heat
+    grown = [f"temperatureofbearing{i}" for i in range(12)]  # which no word begins
+    names = [name["name"] for name in explanation_chart(explanation(features=grown), 0).data["ends"]]
+    assert names[3] == "temper…earing3"
+    assert len(set(names)) == 12
+
+
+def test_a_long_label_and_long_names_make_no_large_picture():
+    names = [f"{'a long name ' * 100}{i}" for i in range(12)]
+    chart = explanation_chart(explanation(features=names, labels=["many words " * 500]), 0)
+    assert len(chart.view.description) < 1500
+    assert len(chart.view.title.text) + len(chart.view.title.subtitle) < 8
 
 
 def test_the_profile_of_none():
