@@ -429,6 +429,9 @@ class DrawRequest(BaseModel):
     importance: list[Size] | None = Field(
         default=None, description="by how much the prediction changes without each step"
     )
+    width: int = Field(default=1, ge=1, description="neighbours that were left out together for the importance")
+    baseline: Baseline | None = Field(default=None, description="what a step held that was left out for it")
+    unit: str | None = Field(default=None, max_length=200, description="of the importance, as the test says it")
     prediction: Annotated[
         list[Value],
         Field(min_length=1),

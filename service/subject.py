@@ -6,6 +6,7 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.errors import Conflict, Invalid
+from service.explanations.charts.left_out import OWN_UNIT
 from service.explanations.record import Explanation, steps
 from service.inference import Found
 from service.manifest import UNKNOWN, Manifest, Task
@@ -69,7 +70,7 @@ class Setup:
             return "share of the answer's characters that stay, at their places"
         if explanation.labels is not None:
             return f"probability of {explanation.labels[index]}"
-        return "value of the prediction" if self.unit is None else "standard deviations of the training target"
+        return OWN_UNIT if self.unit is None else "standard deviations of the training target"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.arrays import FloatArray
-from service.errors import Fault, Invalid
+from service.errors import Invalid
+from service.explanations.charts.left_out import OWN_UNIT, LeftOut
 from service.explanations.record import Explanation
 from service.ragged import Ragged
 from service.schemas import DrawRequest
@@ -24,7 +25,7 @@ def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
     """
     pointer, length = _measure(given)
     if not 1 <= length <= max_steps:
-        raise _invalid(pointer, f"1 to {max_steps} steps", f"{length}")
+        raise Invalid.at(pointer, f"1 to {max_steps} steps", f"{length}")
     features = _read_features(given)
     return Explanation(
         id="",
@@ -43,8 +44,8 @@ def read_explanation(given: DrawRequest, max_steps: int) -> Explanation:
     )
 
 
-def read_importance(given: DrawRequest, explanation: Explanation) -> list[float]:
-    """What leaving out each step changes, `(time,)`.
+def read_left_out(given: DrawRequest, explanation: Explanation) -> LeftOut:
+    """What leaving out each step changes.
 
     Raises:
         Invalid: it is not there, or not of as many steps.
@@ -52,20 +53,21 @@ def read_importance(given: DrawRequest, explanation: Explanation) -> list[float]
     length = explanation.length(0)
     expected = f"a number for each of {length} steps"
     if given.importance is None:
-        raise _invalid("/importance", expected, "nothing")
+        raise Invalid.at("/importance", expected, "nothing")
     if len(given.importance) != length:
-        raise _invalid("/importance", expected, f"{len(given.importance)}")
-    return given.importance
+        raise Invalid.at("/importance", expected, f"{len(given.importance)}")
+    unit = None if given.unit == OWN_UNIT else 1.0
+    return LeftOut(given.importance, given.width, given.baseline, unit)
 
 
 def _measure(given: DrawRequest) -> tuple[str, int]:
     """Where the steps are, and how many."""
     if given.sequence is not None and given.text is not None:
-        raise _invalid("", "either a sequence or a text", "both")
+        raise Invalid.at("", "either a sequence or a text", "both")
     for pointer, part in (("/text", given.text), ("/sequence", given.sequence), ("/attention", given.attention)):
         if part is not None:
             return pointer, len(part)
-    raise _invalid("", "a sequence, a text, or the weights of a sequence alone", "none of them")
+    raise Invalid.at("", "a sequence, a text, or the weights of a sequence alone", "none of them")
 
 
 def _read_features(given: DrawRequest) -> list[str]:
@@ -74,20 +76,22 @@ def _read_features(given: DrawRequest) -> list[str]:
     rows = given.sequence or given.attention or [[]]
     names = given.features or [f"x{column}" for column in range(len(rows[0]))]
     if not names:
-        raise _invalid("/sequence/0", "at least one number", "none")
+        raise Invalid.at("/sequence/0", "at least one number", "none")
     for index, name in enumerate(names):
         if len(name) > LONGEST:
-            raise _invalid(f"/features/{index}", f"a name of at most {LONGEST} characters", f"{len(name)}")
+            raise Invalid.at(f"/features/{index}", f"a name of at most {LONGEST} characters", f"{len(name)}")
     if len(set(names)) < len(names):
-        raise _invalid("/features", "a name for each that no other has", ", ".join(names)[:60])
+        raise Invalid.at("/features", "a name for each that no other has", ", ".join(names)[:60])
     return names
 
 
 def _read_answer(given: DrawRequest) -> str:
     if given.answer is None:
-        raise _invalid("/answer", "what was written", "nothing")
+        raise Invalid.at("/answer", "what was written", "nothing")
     if len(given.prediction) > 1:
-        raise _invalid("/prediction", "one number, the probability of the answer", f"a list of {len(given.prediction)}")
+        raise Invalid.at(
+            "/prediction", "one number, the probability of the answer", f"a list of {len(given.prediction)}"
+        )
     return given.answer
 
 
@@ -98,7 +102,7 @@ def _read_weights(given: DrawRequest, length: int, features: int) -> Ragged | No
     rows = length if given.text is None else len(given.answer or "")
     if len(given.attention) != rows:
         of = "a weight for each step" if given.text is None else "a row for each character of the answer"
-        raise _invalid("/attention", f"{of}, {rows}", f"{len(given.attention)}")
+        raise Invalid.at("/attention", f"{of}, {rows}", f"{len(given.attention)}")
     if given.text is not None:
         return Ragged.of_matrices([_array("/attention", given.attention, length)])
     if all(len(row) == 1 for row in given.attention):
@@ -110,9 +114,5 @@ def _array(pointer: str, rows: Sequence[Sequence[float]], width: int) -> FloatAr
     """Rows as an array `(row, width)`."""
     for index, row in enumerate(rows):
         if len(row) != width:
-            raise _invalid(f"{pointer}/{index}", f"{width} numbers", f"{len(row)}")
+            raise Invalid.at(f"{pointer}/{index}", f"{width} numbers", f"{len(row)}")
     return np.array(rows, np.float32).reshape(len(rows), width)
-
-
-def _invalid(pointer: str, expected: str, received: str) -> Invalid:
-    return Invalid([Fault(pointer=pointer, expected=expected, received=received)])

@@ -69,11 +69,11 @@ async def get_explanation(
     wanted = preferred(accept, ("application/json", "text/html", TYPES["svg"], TYPES["png"]))
     if wanted == "text/html":
         return page(request)
-    if baseline is not None and (method, wanted) != ("occlusion", "application/json"):
-        raise Invalid.at("the query parameter baseline", "none, but with method=occlusion and as JSON", f'"{baseline}"')
+    if baseline is not None and method != "occlusion":
+        raise Invalid.at("the query parameter baseline", "none, but with method=occlusion", f'"{baseline}"')
     if wanted != "application/json":
         format: Format = "svg" if wanted == TYPES["svg"] else "png"
-        return await draw_explanation(id, format, store, examiner, renderer, sequence, method, theme, known)
+        return await draw_explanation(id, format, store, examiner, renderer, sequence, method, theme, known, baseline)
     if method == "occlusion":
         return json_of(await occlude(store, examiner, id, sequence, baseline), known, vary="Accept")
     explanation = await find(store, id)

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from service import VERSION, reading
-from service.explanations.charts.left_out import LeftOut
 from service.npy.requests import JSON
-from service.pictures.given import read_explanation, read_importance
+from service.pictures.given import read_explanation, read_left_out
 from service.pictures.orders import Attention, Occlusion, Subject
 from service.routes import problems
 from service.routes.bodies import read_body
@@ -63,7 +62,7 @@ async def draw_answer(
 def _read(given: DrawRequest, method: str, max_steps: int) -> Subject:
     explanation = read_explanation(given, max_steps)
     if method == "occlusion":
-        return Occlusion(explanation, LeftOut(read_importance(given, explanation)))
+        return Occlusion(explanation, read_left_out(given, explanation))
     if given.importance is not None:
-        return Attention(explanation, LeftOut(read_importance(given, explanation)))
+        return Attention(explanation, read_left_out(given, explanation))
     return Attention(explanation)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from service import wire
-from service.errors import Fault, Invalid
+from service.errors import Invalid
 from service.pictures.orders import Profile, Subject, Two
 from service.routes.filtering import FilterDep
 from service.routes.finding import Sequence, StoreDep, find_sequence
@@ -35,12 +35,7 @@ async def draw_comparison(
     first, second = await find_sequence(store, a, sequence), await find_sequence(store, b, sequence)
     if (first.texts is None) != (second.texts is None):
         text = first if first.texts is not None else second
-        fault = Fault(
-            pointer="the query parameter b",
-            expected="both of texts, or neither",
-            received=f"one of texts, by {text.model}",
-        )
-        raise Invalid([fault])
+        raise Invalid.at("the query parameter b", "both of texts, or neither", f"one of texts, by {text.model}")
 
     async def make() -> Subject:
         return Two(*(one.cut(sequence, sequence + 1) for one in (first, second)))

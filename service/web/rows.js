@@ -1,11 +1,11 @@
-// The data of a chart that follow from the weights, as the server makes them (service/explanations/panels.py): while a value is
+// The data of a chart that follow from the weights, as the server makes them (explanations/charts/panels.py): while a value is
 // dragged, the page does not ask for another definition.
 
 import { heaviest } from "./words.js";
 
 const COLUMNS = 800; // steps that are drawn one by one; of more, neighbours together
 const LANES = 24; // features that are drawn at most
-const NEAR = 0.05; // of all steps: labels as near would be on top of each other
+const NEAR = 0.06; // of all steps: labels as near would be on top of each other
 
 /** {cells, weights, weights-top, top}, rows by the name of the data; attention: (time) or null, perFeature: (time, feature) or null. */
 export function rowsOf({ attention, perFeature }, features) {

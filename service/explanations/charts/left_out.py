@@ -5,6 +5,7 @@ import msgspec
 from service.explanations.record import Explanation
 from service.schemas import Baseline
 
+OWN_UNIT = "value of the prediction"  # of changes of a value whose spread the model does not say
 HOLDS: dict[Baseline, str] = {
     "mean": "the training mean of each feature",
     "sequence": "the mean of the sequence",

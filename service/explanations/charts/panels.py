@@ -19,7 +19,7 @@ from service.explanations.charts.words import Mark
 SIDE = 54  # pixels of the labels of a y axis, so that those of all panels are in line
 LANES = 24  # features that are drawn at most
 COLUMNS = 800  # steps that are drawn one by one; of more, neighbours together
-NEAR = 0.05  # of the axis: labels of steps that are as near would be on top of each other
+NEAR = 0.06  # of the axis: labels of steps that are as near would be on top of each other
 LETTER = 7.5  # pixels
 ROW_NAME = 8  # characters beside a row of heat
 
