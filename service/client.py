@@ -243,7 +243,7 @@ class Client(Base):
         return Explanation.read(self.get(f"/attention/{id}").json(), _client=self)
 
     def explanations(self, **filters: Any) -> Iterator[Entry]:
-        """Kept explanations, the newest first; filters: model, version, label, since, and limit, of a page."""
+        """Kept explanations, the newest first; filters: model, version, label, since, until, and limit, of a page."""
         cursor: str | None = None
         while True:
             page = self.get("/attention", cursor=cursor, **filters).json()

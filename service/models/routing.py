@@ -49,7 +49,7 @@ class Routing:
             expected = f"the name of a model, one of {', '.join(self.names) or '(none is served)'}"
             raise Invalid.at("/model", expected, "nothing")
         if name not in self.names:
-            raise NotFound(f"expected a model out of {self.names}, received {name!r}")
+            raise NotFound(f"expected a model out of {self.names}, received {name!r:.60}")
         numbers = sorted(version.number for version in self.served if version.name == name)
         raise NotFound(f"expected a version of {name} out of {numbers}, received {number}")
 

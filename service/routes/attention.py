@@ -23,8 +23,8 @@ from service.schemas import ExplanationResponse, OcclusionResponse
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
 SEQUENCE = Query(
-    description=f"which sequence of the request: of method=occlusion, of the page, and of a picture (or all, {MOST} at "
-    "most, above each other); with the weights as JSON are all"
+    description="which sequence of the request method=occlusion, the page or a picture is about (a picture also of "
+    f"all, {MOST} at most, above each other); the weights as JSON are of all"
 )
 METHOD = Query(description="the weights, or what leaving out each step of a sequence alone changes")
 

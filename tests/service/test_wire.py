@@ -181,6 +181,7 @@ def test_an_answer_keeps_to_its_documented_form():
 
 
 def test_long_texts_are_cut_in_messages():
+    assert reading.describe(b"{}") == "2 bytes"
     assert reading.describe("a" * 1000) == '"' + "a" * 58 + "…"
 
 
