@@ -23,8 +23,8 @@ from service.schemas import ExplanationResponse, OcclusionResponse
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
 SEQUENCE = Query(
-    description="which sequence method=occlusion, the page or a picture is about (a picture also of all, "
-    f"{MOST} at most, above each other); the weights as JSON are of all"
+    description="which sequence of the request method=occlusion, the page or a picture is about (a picture also of "
+    f"all, {MOST} at most, above each other); the weights as JSON are of all"
 )
 METHOD = Query(description="the weights, or what leaving out each step of a sequence alone changes")
 

@@ -165,9 +165,9 @@ def test_a_connection_that_is_to_be_closed_is_closed_after_the_answer(wire, body
     assert wire.closed()
 
 
-def test_a_query_string_or_a_charset_changes_nothing(client, body, expected):
-    for url, media_type in (("/predict?x=1", "application/json"), ("/predict", "application/json; charset=utf-8")):
-        assert client.post(url, content=body, headers={"Content-Type": media_type}).json() == expected
+def test_a_charset_changes_nothing(client, body, expected):
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    assert client.post("/predict", content=body, headers=headers).json() == expected
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
