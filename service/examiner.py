@@ -9,8 +9,6 @@ writes that character at its place when characters of the text are unknown to it
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Coroutine
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -28,6 +26,7 @@ from service.inference import Found, Key, Part, merge, split
 from service.manifest import AnswerVerdict, Manifest
 from service.models.loading import Model
 from service.models.repository import Repository
+from service.once import Once
 from service.ragged import Ragged
 from service.schemas import Baseline
 from service.settings import Settings
@@ -79,7 +78,7 @@ class Examiner:
     ) -> None:
         self._repository, self._batcher, self._settings, self._telemetry = repository, batcher, settings, telemetry
         self._limits = Limits(settings.max_batch, settings.max_batch_values)
-        self._known: OrderedDict[tuple[str, str, int, Baseline | None], asyncio.Task[Any]] = OrderedDict()
+        self._known = Once[tuple[str, str, int, Baseline | None]](KEPT)
 
     async def examine(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Examined:
         """Tests the weights of one sequence.
@@ -97,13 +96,15 @@ class Examiner:
         """
         if explanation.attention is None:
             raise untestable("weights", "one of a model without attention")
-        return await self._once(("test", explanation.id, index, baseline), self._examine(explanation, index, baseline))
+        question = ("test", explanation.id, index, baseline)
+        examined: Examined = await self._known.ask(question, lambda: self._examine(explanation, index, baseline))
+        return examined
 
     async def occlude(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Occluded:
         """What leaving out each step alone changes, of models without attention as well. Raises: see `examine`."""
-        return await self._once(
-            ("occlude", explanation.id, index, baseline), self._occlude(explanation, index, baseline)
-        )
+        question = ("occlude", explanation.id, index, baseline)
+        occluded: Occluded = await self._known.ask(question, lambda: self._occlude(explanation, index, baseline))
+        return occluded
 
     async def examine_fast(
         self, model: Model, explanation: Explanation, deadline: float
@@ -137,24 +138,6 @@ class Examiner:
             }
             found.append(asdict(faithfulness.mean_fast(each)) | said)
         return found
-
-    async def _once(self, question: tuple[str, str, int, Baseline | None], answering: Coroutine[Any, Any, R]) -> R:
-        """The answer to the question, which all who ask it wait for together."""
-        task = self._known.get(question)
-        if task is None:
-            task = self._known[question] = asyncio.create_task(answering)
-            task.add_done_callback(lambda task: self._forget_failed(question, task))
-            if len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        else:
-            answering.close()
-        self._known.move_to_end(question)
-        found: R = await asyncio.shield(task)
-        return found
-
-    def _forget_failed(self, question: tuple[str, str, int, Baseline | None], task: asyncio.Task[Any]) -> None:
-        if (task.cancelled() or task.exception() is not None) and self._known.get(question) is task:
-            del self._known[question]
 
     async def _examine(self, explanation: Explanation, index: int, baseline: Baseline | None) -> Examined:
         deadline = time.monotonic() + self._settings.deadline

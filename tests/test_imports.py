@@ -41,7 +41,7 @@ LAYERS = [
         "service.processes.sockets",
         "service.fastpath.writer",
     ],
-    ["service.deferred"],
+    ["service.deferred", "service.once"],
     ["service.models.runtime", "service.models.codec"],
     ["service.manifest", "service.settings", "service.errors", "service.arrays"],
     ["service.telemetry"],

@@ -4,12 +4,12 @@ import asyncio
 import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
-from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from service.errors import TooLate, TooMany, Unavailable
+from service.once import Once
 from service.pictures.orders import ANSWER, REQUEST, Order, encode
 
 KEPT = 64  # pictures; the least recently asked for goes first
@@ -28,7 +28,7 @@ class Renderer:
     """
 
     def __init__(self) -> None:
-        self._pictures: OrderedDict[str, asyncio.Task[bytes]] = OrderedDict()
+        self._pictures = Once[str](KEPT)
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
         self._process: Process | None = None
@@ -45,14 +45,8 @@ class Renderer:
             TooLate: it took too long.
             Unavailable: the process that draws has died.
         """
-        task = self._pictures.get(name)
-        if task is None:
-            task = self._pictures[name] = asyncio.create_task(self._draw(order))
-            task.add_done_callback(lambda task: self._forget_failed(name, task))
-            if len(self._pictures) > KEPT:
-                self._pictures.popitem(last=False)
-        self._pictures.move_to_end(name)
-        return await asyncio.shield(task)
+        picture: bytes = await self._pictures.ask(name, lambda: self._draw(order))
+        return picture
 
     async def bundle(self) -> bytes:
         """The JavaScript that draws definitions in a browser: Vega, Vega-Lite and Vega-Embed. Raises: see `draw`."""
@@ -60,18 +54,11 @@ class Renderer:
 
     async def close(self) -> None:
         """Ends the process that draws."""
-        tasks = list(self._pictures.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._pictures.close()
         process = self._process
         self._stop()
         if process is not None:
             await process.communicate()  # to the end of its pipes
-
-    def _forget_failed(self, name: str, task: asyncio.Task[bytes]) -> None:
-        if (task.cancelled() or task.exception() is not None) and self._pictures.get(name) is task:
-            del self._pictures[name]
 
     async def _draw(self, order: Order) -> bytes:
         if self._waiting >= WAITING:
