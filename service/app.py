@@ -112,9 +112,10 @@ def _add_routes(app: FastAPI) -> None:
     """The routes and their documentation."""
     # /attention/{id} after what is no id.
     kept = (overviews, drawing, pictures, listing, summary, compare, export, attention, faithfulness)
+    app.include_router(predict.router)
     for routes in (*kept, models):
         app.include_router(routes.router, dependencies=[Depends(refuse_unknown)])
-    for others in (predict, open_inference, health, metrics, web):
+    for others in (open_inference, health, metrics, web):
         app.include_router(others.router)
     patch_fastapi(app, redirect_from_root_to_docs=False)
     add_examples(app, app.state.repository)

@@ -96,8 +96,9 @@ def table(explanations: Sequence[Explanation]) -> Any:
     """A `pyarrow.Table` with a row for each step of each sequence.
 
     Its columns: id, created, model, version, sequence (which of its request), label, prediction (of several numbers
-    `prediction CLASS` for each class, or `prediction 1` and so on for the next values), step, one for each feature,
-    weight (by step), and of models with weights by feature `weight FEATURE` for each.
+    `prediction CLASS` for each class, or `prediction 1` and so on for the next values), step, one for each feature
+    (`feature NAME` where another column has its name), weight (by step), and of models with weights by feature `weight
+    FEATURE` for each.
 
     Args:
         explanations: of one version of a model, not of text.
@@ -120,9 +121,10 @@ def table(explanations: Sequence[Explanation]) -> Any:
         "label": pa.array(labels, pa.string()).take(np.repeat(np.arange(len(every)), every)),
         **dict(zip(_outputs(first), predictions.T, strict=True)),
         "step": (np.arange(every.sum()) - np.repeat(starts, every)).astype("i4"),
-        **_values(explanations, rows),
     }
-    return pa.table(columns)
+    taken = {*columns, WEIGHT}
+    names = [f"feature {name}" if name in taken else name for name in first.features]
+    return pa.table(columns | _values(explanations, rows, names))
 
 
 def _outputs(one: Explanation) -> list[str]:
@@ -138,10 +140,10 @@ def _lengths(one: Explanation) -> Any:
     return np.zeros(len(one), "i8") if part is None else part.lengths.astype("i8")
 
 
-def _values(explanations: Sequence[Explanation], rows: Any) -> dict[str, Any]:
-    """The columns of the features and of the weights; `rows` of each explanation."""
+def _values(explanations: Sequence[Explanation], rows: Any, features: Sequence[str]) -> dict[str, Any]:
+    """The columns of the features, by these names, and of the weights; `rows` of each explanation."""
     first = explanations[0]
-    columns = _columns([one.sequences for one in explanations], rows, first.features, lambda values: values)
+    columns = _columns([one.sequences for one in explanations], rows, features, lambda values: values)
     columns |= _columns([one.attention for one in explanations], rows, [WEIGHT], lambda w: steps(w)[:, None])
     if first.attention is not None and first.attention.values.ndim == 2:
         names = [f"{WEIGHT} {name}" for name in first.features]

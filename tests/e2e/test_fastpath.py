@@ -165,9 +165,16 @@ def test_a_connection_that_is_to_be_closed_is_closed_after_the_answer(wire, body
     assert wire.closed()
 
 
-def test_a_charset_changes_nothing(client, body, expected):
-    headers = {"Content-Type": "application/json; charset=utf-8"}
-    assert client.post("/predict", content=body, headers=headers).json() == expected
+def test_an_empty_query_or_a_charset_changes_nothing(client, body, expected):
+    for url, media_type in (("/predict?", "application/json"), ("/predict", "application/json; charset=utf-8")):
+        assert client.post(url, content=body, headers={"Content-Type": media_type}).json() == expected
+
+
+def test_a_query_is_refused_whatever_was_asked_before(client, body):
+    for url, status in {"/predict": 200, "/predict?x=1": 422}.items():
+        for _ in range(2):  # the second time the fast path may know the head
+            answer = client.post(url, content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == status
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])

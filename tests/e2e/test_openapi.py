@@ -49,6 +49,10 @@ def test_head_is_not_listed_beside_get(operations):
     assert {method for method, _, _ in operations} == {"get", "post", "put", "delete"}
 
 
+def test_a_prediction_comes_first(document):
+    assert next(iter(document["paths"])) == "/predict"
+
+
 def test_every_reference_leads_somewhere(document):
     text = json.dumps(document)
     references = {part.partition('"')[0] for part in text.split('"$ref": "#/components/schemas/')[1:]}

@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -52,3 +53,12 @@ def test_a_time_is_that_of_the_answers():
     one = explanation(created=1795888452.3834086)  # as it was kept before times were rounded
     [created] = set(table([one])["created"].to_pylist())
     assert created == one.created_at
+
+
+def test_a_feature_that_is_named_like_another_column_loses_nothing():
+    one = explanation(steps=(3,), features=2)
+    one = msgspec.structs.replace(one, features=["label", "weight"])
+    frame = table([one]).to_pandas()
+    assert frame["label"].tolist() == ["yes"] * 3
+    np.testing.assert_array_equal(frame[["feature label", "feature weight"]], one.sequences[0])
+    np.testing.assert_array_equal(frame["weight"], one.attention[0])
