@@ -6,7 +6,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
@@ -181,19 +180,15 @@ def test_image_holds_no_tensorflow_and_no_compiler(compose):
 
 def test_stops_cleanly_and_at_once(compose, client):
     client.get("/readyz").raise_for_status()  # and the connection stays open
-    start = time.monotonic()
     compose("stop")
-    assert time.monotonic() - start < 10  # then the engine kills
-    assert compose.inspect("{{.State.ExitCode}}") == "0"
+    assert compose.inspect("{{.State.ExitCode}}") == "0"  # not 137: after 10 s the engine kills
     compose.up()  # the tests do not depend on their order
 
 
 def test_stops_at_once_while_it_still_starts(compose):
     compose("stop")
     compose("start")
-    start = time.monotonic()
     compose("stop")
-    assert time.monotonic() - start < 10
     assert compose.inspect("{{.State.ExitCode}}") in {"0", "143"}  # 143: told to stop before it could listen
     compose.up()
 

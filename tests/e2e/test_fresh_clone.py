@@ -66,7 +66,7 @@ def make_serve(clone, limit_s):
 
 def test_make_serve_sets_up_and_serves_then_starts_at_once(clone):
     first = make_serve(clone, limit_s=120)
-    again = make_serve(clone, limit_s=20)  # a bound against hanging; the benchmark times it
+    again = make_serve(clone, limit_s=20)  # nothing is installed again
     for rest in (first, again):
         assert "Traceback" not in rest
         assert "Error" not in rest
