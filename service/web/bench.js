@@ -7,6 +7,7 @@ import { byId, onTheme, options } from "./dom.js";
 import { KEEPS, draw, drawControls, drawWords } from "./drawing.js";
 import { drawChanged, drawChart, drawChoices, rowKey } from "./picture.js";
 import { Pointer } from "./pointer.js";
+import { fail } from "./problem.js";
 import { heaviest } from "./words.js";
 
 const SAID_AFTER = 600; // ms without a change until an answer is read out
@@ -21,8 +22,7 @@ const SAID_AFTER = 600; // ms without a change until an answer is read out
  * trial: null, or what the test found. first: data of the chart of what was given.
  */
 export class Bench {
-  constructor(fail, kept) {
-    this.fail = fail;
+  constructor(kept) {
     this.kept = kept;
     this.chart = new Chart(byId("chart"));
     this.pointer = new Pointer(this.chart, this);
@@ -181,6 +181,7 @@ export class Bench {
   }
 
   reset() {
+    for (const of of ["answer", "steps"]) fail(null, of);
     Object.assign(this, { edited: null, moved: [], trial: null });
     this.id = this.givenId;
     history.replaceState(null, "", this.address());
@@ -224,6 +225,7 @@ export class Bench {
       if (Number.isFinite(value)) this.setValue(this.picked.step, this.picked.feature, value);
     });
     on("mask", "click", () => this.maskAsked());
+    for (const id of ["from", "to"]) on(id, "input", () => fail(null, "steps"));
     on("text", "input", () => byId("text").value && this.edit(byId("text").value));
     onTheme(() => this.manifest && drawChart(this));
   }
@@ -231,17 +233,17 @@ export class Bench {
   maskAsked() {
     const [from, to] = [byId("from").valueAsNumber, byId("to").valueAsNumber].map((step) => (Number.isNaN(step) ? this.picked.step : step));
     const last = this.sequence.length - 1;
-    if (from < 0 || to > last || from > to) return this.fail(new Error(`expected steps from 0 to ${last}, the first before the last, received ${from} to ${to}`));
+    if (from < 0 || to > last || from > to) return fail(new Error(`expected steps from 0 to ${last}, the first before the last, received ${from} to ${to}`), "steps");
+    fail(null, "steps");
     return this.mask(from, to);
   }
 
   async attempt(work) {
-    const { times } = this.fail;
     try {
       await work();
-      if (this.fail.times === times) this.fail(null); // not what went wrong meanwhile
+      fail(null);
     } catch (error) {
-      this.fail(error);
+      fail(error);
     }
   }
 

@@ -5,6 +5,7 @@ import { Bench } from "./bench.js";
 import { drawCard } from "./card.js";
 import { byId, html, options } from "./dom.js";
 import { readGiven, wanted } from "./given.js";
+import { fail } from "./problem.js";
 import { drawStored } from "./stored.js";
 
 const LABEL_LENGTH = 28; // characters of an example's name
@@ -13,7 +14,7 @@ let models = []; // entries of GET /models
 let broken = [];
 let chosen = null; // one of them
 let refresh = () => {};
-const bench = new Bench(fail, () => refresh());
+const bench = new Bench(() => refresh());
 
 start().finally(() => document.querySelector("main").classList.remove("pending"));
 
@@ -26,7 +27,7 @@ async function start() {
   }
   listen();
   options(byId("model"), [...new Set(models.map(({ manifest }) => manifest.name))].map((name) => [name, name]));
-  refresh = drawStored(byId("stored"), models, fail);
+  refresh = drawStored(byId("stored"), models);
   const [, id] = location.pathname.match(/^\/attention\/([^/]+)$/) ?? [];
   if (id) return open(id);
   if (models.length === 0) return nothing();
@@ -157,16 +158,4 @@ function nothing() {
   byId("bench").hidden = true;
   byId("empty").hidden = false;
   byId("empty-broken").replaceChildren(...broken.map(({ folder, reason }) => html("p", { class: "note" }, `${folder} cannot be served: ${reason}`)));
-}
-
-/** Shows what went wrong; null: nothing did. */
-function fail(error) {
-  const box = byId("problem");
-  box.hidden = error === null;
-  if (error === null) return;
-  fail.times = (fail.times ?? 0) + 1;
-  const faults = (error.faults ?? []).map(({ expected, pointer, received }) => html("li", {}, html("code", {}, pointer), `: expected ${expected}, received ${received}`));
-  const detail = faults.length ? html("ul", {}, faults) : html("p", {}, error.message);
-  box.replaceChildren(html("h2", {}, error.title ?? "That did not work"), detail);
-  if (box.getBoundingClientRect().bottom < 0) box.scrollIntoView({ block: "start" });
 }

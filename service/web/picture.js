@@ -3,6 +3,7 @@
 import { latest, post } from "./api.js";
 import { vega } from "./chart.js";
 import { theme } from "./dom.js";
+import { fail } from "./problem.js";
 import { rowsOf } from "./rows.js";
 
 const NONE = []; // the same each time: what is drawn is not drawn again
@@ -15,9 +16,10 @@ export const drawChart = latest(async (bench) => {
   try {
     const [definition] = await Promise.all([post(`/attention/draw.vl.json?theme=${theme()}`, parts(bench)), vega()]);
     if (sequence !== bench.given && bench.edited === null) return undefined; // something else is on the bench, and drawn next
-    return await show(bench, definition, sequence);
+    await show(bench, definition, sequence);
+    return fail(null, "chart");
   } catch (error) {
-    return bench.fail(error);
+    return fail(error, "chart");
   }
 });
 

@@ -62,6 +62,15 @@ export function besideTwin({ metric, twin }) {
   return `${shown} (${effect[twin.effect]})`;
 }
 
+/** A JSON pointer into a request as one counts on the page: sequences from 1, as they are picked, steps from 0, as they are drawn. */
+export function place(pointer) {
+  const found = pointer.match(/^\/sequences\/(\d+)(?:\/(\d+))?(?:\/(\d+))?$/);
+  if (found === null) return pointer;
+  const [sequence, step, column] = found.slice(1);
+  const parts = [`sequence ${Number(sequence) + 1}`, step && `step ${step}`, column && `column ${Number(column) + 1}`];
+  return parts.filter(Boolean).join(", ");
+}
+
 /** A time, in the reader's own zone. */
 export const time = (text) =>
   new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
