@@ -124,8 +124,10 @@ function toggleOwn() {
 }
 
 async function useGiven(text) {
+  byId("own-note").textContent = "";
   try {
-    const sequences = readGiven(text, chosen.manifest);
+    const { note, sequences } = readGiven(text, chosen.manifest);
+    byId("own-note").textContent = note;
     press(-1);
     await use(sequences);
   } catch (error) {
@@ -146,7 +148,10 @@ function listen() {
   byId("model").addEventListener("change", () => choose(byId("model").value));
   byId("version").addEventListener("change", () => choose(byId("model").value, Number(byId("version").value)));
   byId("own-use").addEventListener("click", () => useGiven(byId("own-text").value));
-  byId("own-file").addEventListener("change", () => useFile(byId("own-file").files[0]));
+  byId("own-file").addEventListener("change", async () => {
+    await useFile(byId("own-file").files[0]);
+    byId("own-file").value = ""; // so that the same one can be opened again
+  });
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
