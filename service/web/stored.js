@@ -31,18 +31,30 @@ export function drawStored(host, models) {
       const page = await get("/attention", { ...asked, limit: PAGE, cursor });
       if (mine !== turn) return;
       if (cursor === null) rows.replaceChildren();
-      rows.append(...page.explanations.map(row));
-      table.hidden = rows.childElementCount === 0;
-      nothing.hidden = !table.hidden;
-      nothing.textContent = asked.model || asked.label ? "None is kept that fits." : "None yet. “Keep and link” puts one here, and so does every POST /predict.";
+      const added = page.explanations.map(row);
+      rows.append(...added);
+      tell(rows.childElementCount ? "" : asked.model || asked.label ? "None is kept that fits." : "None yet. “Keep and link” puts one here, and so does every POST /predict.");
       more.dataset.next = page.next ?? "";
+      if (page.next === null && document.activeElement === more) added[0]?.querySelector("a").focus(); // the button goes
       more.hidden = page.next === null;
       fail(null, "list");
     } catch (error) {
       if (mine !== turn) return;
       more.dataset.next = cursor ?? "";
+      if (cursor === null) { // rows of another filter are not left
+        rows.replaceChildren();
+        more.hidden = true;
+        tell("They could not be listed.");
+      }
       fail(error, "list");
     }
+  }
+
+  /** Says why there are no rows; an empty text: there are. */
+  function tell(why) {
+    table.hidden = why !== "";
+    nothing.hidden = why === "";
+    nothing.textContent = why;
   }
 
   function show() {
