@@ -36,10 +36,12 @@ def test_a_dropped_file_is_predicted_and_what_is_wrong_with_one_is_said(visit, c
         drop(page, "machine.csv", "x0,x1\n1,2\n3,oops\n")
         expect(page.get_by_role("alert")).to_contain_text('line 3: expected a number, received "oops"')
         expect(page.locator("#sure")).to_contain_text("the true answer")  # what was there stays
+        expect(page.get_by_role("button", name="Example 1")).to_have_attribute("aria-pressed", "true")
         drop(page, "short.json", json.dumps({"sequences": [sequence, sequence[:19]]}))
         expect(page.get_by_role("alert")).to_contain_text(
             "sequence 2: expected 20 time steps"
         )  # as they are counted above
+        expect(page.get_by_role("button", name="Example 1")).to_have_attribute("aria-pressed", "true")
         excuse(page, "422")
         drop(page, "two.json", json.dumps([sequence, sequence]))
         expect(page.get_by_role("combobox", name="Sequence")).to_be_visible()
