@@ -6,14 +6,19 @@ import { get, post } from "./api.js";
 import { byId } from "./dom.js";
 import { KEEPS, drawBelief, drawLinks } from "./drawing.js";
 
-/** Has the server keep what is shown, and says where; whether it is shown still. */
-export function keep(bench) {
+/** Has the server keep what is shown, and says where. */
+export async function keep(bench) {
+  const { done } = bench;
+  await kept(bench);
+  if (bench.done === done) refocus(byId("links").firstElementChild); // the button is gone, or was disabled
+}
+
+/** Whether what is shown is kept now, and shown still; asked again meanwhile, it is kept once. */
+function kept(bench) {
   const { done } = bench;
   done.keeping ??= bench.attempt(() => store(bench)).finally(() => {
     done.keeping = null;
-    if (bench.done !== done) return;
-    drawLinks(bench);
-    refocus(byId("links").firstElementChild);
+    if (bench.done === done) drawLinks(bench);
   });
   drawLinks(bench);
   return done.keeping;
@@ -47,7 +52,7 @@ export async function test(bench) {
 
 async function testKept(bench) {
   const same = bench.watch();
-  if (bench.id === null && !(await keep(bench))) return false;
+  if (bench.id === null && !(await kept(bench))) return false;
   const found = await get(`/attention/${bench.id}/faithfulness`, { sequence: bench.index });
   if (!same()) return false;
   bench.done.trial = found;
