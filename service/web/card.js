@@ -1,7 +1,7 @@
 // What a model is, how good it is beside what needs no attention, and how far its weights can be believed.
 
 import { html } from "./dom.js";
-import { LOW_RANK, ORDER_IS_CHANCE, besideTwin, caution, number, ofModel, percent } from "./words.js";
+import { besideTwin, caution, number, ofModel, ofRank, percent } from "./words.js";
 
 const TASKS = { binary: "one of two classes", multiclass: "one of several classes", regression: "a value", forecast: "the next values", sequence: "text to text" };
 
@@ -46,7 +46,7 @@ function weights(manifest) {
     html("p", {}, verdict(word)),
     html("p", { class: "quiet" }, why),
     facts([["Rank correlation with leaving out each step", rank !== null && rank.toFixed(2)]]),
-    rank !== null && rank < LOW_RANK && html("p", { class: "quiet" }, ORDER_IS_CHANCE),
+    rank !== null && ofRank(rank, word) && html("p", { class: "quiet" }, ofRank(rank, word)),
     caution(manifest) && html("p", { class: "quiet" }, caution(manifest)),
   ].filter(Boolean);
 }

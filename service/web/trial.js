@@ -2,7 +2,7 @@
 
 import { verdict } from "./card.js";
 import { html, pictures, svg } from "./dom.js";
-import { LOW_RANK, ORDER_IS_CHANCE, drop, falls, percent, sentence } from "./words.js";
+import { drop, falls, ofRank, percent, sentence } from "./words.js";
 
 const WIDTH = 340, HEIGHT = 170, LEFT = 34, RIGHT = 106, TOP = 10, BOTTOM = 34; // pixels
 const ORDERS = [["attention", "by the weights"], ["occlusion", "by occlusion"], ["random", "at random"]];
@@ -23,11 +23,11 @@ const BASELINES = { mean: "the training mean of each feature", sequence: "the me
 const unit = (text) => (text.startsWith("probability") ? `the ${text}` : text);
 
 /** What changes most when it is left out alone, a step or in a long sequence neighbours, and whether weights say the same. */
-function alone({ leave_one_out: { rank_correlation: rank, top: [first], width }, unit }, { answer, sequence }) {
+function alone({ leave_one_out: { rank_correlation: rank, top: [first], width }, unit, verdict: word }, { answer, sequence }) {
   const together = width > 1 ? `${width} neighbours together, since the sequence is long` : "alone";
   const change = drop(first.change, unit);
   if (Number(change) === 0) return `Left out ${together}, no step changes the prediction noticeably.`;
-  return `Left out ${together}, ${most(first, change, width, answer, sequence)} ${ranks(rank)}`;
+  return `Left out ${together}, ${most(first, change, width, answer, sequence)} ${ranks(rank, word)}`;
 }
 
 function most({ step, weight }, change, width, answer, sequence) {
@@ -37,9 +37,9 @@ function most({ step, weight }, change, width, answer, sequence) {
   return `steps ${from} to ${to} change the prediction most (${change}; they have ${percent(sum)} of the weight).`;
 }
 
-function ranks(rank) {
+function ranks(rank, word) {
   if (rank === null) return "Either weights or changes are the same for all steps.";
-  return `Over all steps, weights and changes correlate by rank: ${rank.toFixed(2)}.${rank < LOW_RANK ? ` ${ORDER_IS_CHANCE}` : ""}`;
+  return `Over all steps, weights and changes correlate by rank: ${rank.toFixed(2)}. ${ofRank(rank, word) ?? ""}`;
 }
 
 /** What the columns mean. */

@@ -40,9 +40,9 @@ function ofMany(labels, label, probabilities) {
   return { headline: label, share: order[0][0], sure: `probability ${percent(order[0][0])}${next.join("")}` };
 }
 
-/** Rank correlations below want a word of explanation. */
-export const LOW_RANK = 0.5;
-export const ORDER_IS_CHANCE = "Where a few steps matter, the order of all the others is chance: it is low even for weights that are right.";
+/** What is to be said of a low rank correlation beside a verdict that it seems to contradict; else null. */
+export const ofRank = (rank, verdict) =>
+  (verdict === "supported" && rank < 0.5 ? "Where a few steps matter, the order of all the others is chance: it is low even for weights that are right." : null);
 
 /** The verdict on a model's weights: {word, why}. */
 export function ofModel(manifest) {

@@ -279,6 +279,21 @@ def test_only_the_left_button_presses(visit):
         assert [row["step"] for row in rows(page, "picked")] == [10]  # as at first
 
 
+def test_a_low_rank_correlation_is_explained_beside_a_verdict_that_it_seems_to_contradict(visit):
+    low = "Where a few steps matter, the order of all the others is chance"
+    with visit("/?model=planted-before") as page:
+        card = page.locator("#card")
+        expect(card).to_contain_text(low)
+        page.get_by_role("button", name="Example 2").click()
+        expect(headline(page)).to_have_text("1")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#trial")).to_contain_text(low)
+        expect(page.locator("#trial")).to_contain_text("by occlusion, those without which alone")
+        page.get_by_role("combobox", name="Model", exact=True).select_option("japanese-vowels")
+        expect(card).to_contain_text("no better than random")
+        expect(card).not_to_contain_text(low)
+
+
 def test_an_answer_that_nothing_changes_is_inconclusive(visit):
     with visit("/?model=planted-before") as page:
         page.get_by_role("button", name="Test this answer").click()
@@ -327,65 +342,6 @@ def test_where_no_text_is_left_there_is_no_answer_to_keep_or_test(visit):
         expect(page.locator("#top")).to_have_text("Unknown to the model: U+0007")
         drawn(page, "weights-0", "rows => rows.length > 0")
         expect(page.get_by_role("button", name="Keep and link")).to_be_enabled()
-
-
-def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
-    examples = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
-    for example in [examples[0]] * 10 + [examples[1]]:
-        body = {"model": "japanese-vowels", "sequences": [example["sequence"]]}
-        (label,) = client.post("/predict", json=body).json()["labels"]
-
-    def kept(limit, **filters):
-        found = client.get("/attention", params={"model": "japanese-vowels", "limit": limit, **filters}).json()
-        return len(found["explanations"])
-
-    with visit() as page:
-        listed = page.locator("#stored tbody tr")
-        page.get_by_role("combobox", name="Of model").select_option("japanese-vowels")
-        expect(listed).to_have_count(10)
-        expect(listed.first).to_contain_text(label)
-        profile = client.get("/attention/summary", params={"model": "japanese-vowels"}).json()
-        expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
-        means = [step["mean"] for step in profile["steps"]]
-        assert [row["mean"] for row in rows(page, "profile", "#profile")] == pytest.approx(means)
-        with page.expect_download() as download:
-            page.get_by_role("link", name="CSV").click()
-        assert download.value.path().read_text().startswith('"id","created","model","version",')
-        page.get_by_role("button", name="Show older ones").click()
-        expect(listed).to_have_count(kept(20))
-        expect(listed.nth(10).get_by_role("link")).to_be_focused()  # the button is gone
-        wanted = page.get_by_role("combobox", name="With label")
-        wanted.fill(label)  # a whole label needs no Enter
-        expect(listed).to_have_count(kept(10, label=label))
-        wanted.fill("speaker 0")
-        wanted.press("Tab")  # any other text counts once it is entered, or left
-        expect(page.get_by_text("None is kept that fits.")).to_be_visible()
-        expect(listed).to_have_count(0)
-        wanted.fill("")
-        expect(listed).to_have_count(10)
-        expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
-
-
-def test_the_profile_follows_the_filter_from_model_to_model_and_to_none(visit, client, example):
-    vowels = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
-    client.post("/predict", json={"model": "japanese-vowels", "sequences": [one["sequence"] for one in vowels]})
-    client.post("/predict", json={"model": "planted-before", "sequences": [example("planted-before")]})
-    client.delete("/attention", params={"model": "tecator"})
-    with visit() as page:
-        profile = page.locator("#profile")
-        chosen = page.get_by_role("combobox", name="Of model")
-        for model in ("japanese-vowels", "planted-before", "japanese-vowels", "japanese-vowels"):
-            chosen.select_option(model)
-            expect(page.locator("#overview")).to_contain_text(f"Weights of {model}, version 1 in")
-            count = client.get("/attention/summary", params={"model": model}).json()["count"]
-            expect(profile.get_by_role("img")).to_have_attribute("aria-label", re.compile(f"in {count} sequences"))
-            client.post("/predict", json={"model": model, "sequences": [example(model)]})
-        chosen.select_option("tecator")
-        expect(page.get_by_text("None is kept that fits.")).to_be_visible()
-        expect(page.locator("#overview")).to_be_hidden()
-        chosen.select_option("planted-before")
-        expect(page.locator("#overview")).to_contain_text("Weights of planted-before, version 1 in")
-        expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_without_what_draws_charts_there_are_the_numbers_and_it_is_said(visit):
