@@ -1,44 +1,66 @@
-// The bench: one sequence, its answer, and what becomes of it when the sequence is changed or the answer is tested.
+// The bench: one sequence, its answer, and what becomes of it when the sequence is changed.
 
+import { rewrite } from "./address.js";
 import { fromPredict, fromStored, manifestOf, meanOf } from "./answers.js";
-import { get, latest, post } from "./api.js";
+import { latest, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, onTheme, options } from "./dom.js";
-import { KEEPS, draw, drawControls, drawWords } from "./drawing.js";
-import { drawChanged, drawChart, drawChoices, rowKey } from "./picture.js";
+import { draw, drawControls, drawWords } from "./drawing.js";
+import { drawChanged, drawChoices, rowKey } from "./picture.js";
 import { Pointer } from "./pointer.js";
+import { fail } from "./problem.js";
 import { heaviest } from "./words.js";
 
 const SAID_AFTER = 600; // ms without a change until an answer is read out
+const LATE_AFTER = 300; // ms without an answer until it is said that it is asked for
 
 /**
  * What is on the bench, and the only place that changes it.
  *
  * manifest: of the model; served: whether it is. sequences: as given; answers: to these. index: which is shown.
- * edited: null, or {sequence, answer, masked} of the shown one; moved: its values that were changed, {step, feature, value};
- * swept: null, or the steps [from, to] that are about to be masked. id: under which what is shown is kept, or null;
- * givenId: likewise, of what was given.
- * trial: null, or what the test found. first: data of the chart of what was given.
+ * example: of the model, which number, or null.
+ * edited: null, or {sequence, answer, masked, late} of the shown one; masked: steps; late: null, or why the answer is not of
+ * this sequence: "asking", "failed", or "empty" where there is nothing to ask.
+ * moved: its values that were changed, {step, feature, value}; swept: null, or the steps [from, to] that are about to be masked.
+ * id: under which what is shown is kept, or null; givenId: likewise, of what was given.
+ * done: with exactly what is shown, see keeping.js: {keeping, testing, trial}.
+ * first: data of the chart of what was given; charted: what the chart is of, see picture.js.
  */
 export class Bench {
-  constructor(fail, kept) {
-    this.fail = fail;
-    this.kept = kept;
+  /** kept: called when something more is kept; drawn: whenever the bench is. */
+  constructor({ kept, drawn }) {
+    Object.assign(this, { kept, drawn, charted: {}, picked: { step: 0, feature: 0 } });
     this.chart = new Chart(byId("chart"));
     this.pointer = new Pointer(this.chart, this);
     this.predict = latest(() => this.answerEdited());
-    this.picked = { step: 0, feature: 0 };
-    this.listen();
+    onTheme(() => this.manifest && this.draw());
   }
 
-  /** Puts sequences on the bench, and asks for the answers. truth: what the first one is, where one knows. */
-  async load(manifest, sequences, truth = null) {
-    await this.attempt(async () => {
-      const asked = (this.asked = sequences);
+  /** Something else is asked for; returns what says whether nothing else is since. */
+  ask() {
+    const turn = (this.turn = {});
+    return () => this.turn === turn;
+  }
+
+  /** What says whether exactly this is shown still, and nothing else asked for. */
+  watch() {
+    const { done, turn } = this;
+    return () => this.done === done && this.turn === turn;
+  }
+
+  /**
+   * Asks for the answers to sequences, and puts both on the bench; whether they are there now.
+   *
+   * truth: what the first one is, where one knows; example: which of the model's it is.
+   */
+  load(manifest, sequences, { truth = null, example = null } = {}) {
+    const current = this.ask();
+    return this.attempt(async () => {
       const answer = await post("/predict", this.request(manifest, sequences, false));
-      if (this.asked !== asked) return; // another was asked for meanwhile
-      this.show({ manifest, served: true, sequences, truth, id: null, note: null, answers: sequences.map((_, i) => fromPredict(answer, i)) });
-    });
+      if (!current()) return false;
+      this.show({ manifest, served: true, sequences, truth, example, id: null, note: null, answers: sequences.map((_, i) => fromPredict(answer, i)) });
+      return true;
+    }, current);
   }
 
   /** Puts a kept explanation on the bench; served: its model's entry, or undefined. */
@@ -49,6 +71,7 @@ export class Bench {
       sequences: explanation.sequences.map(({ sequence }) => sequence),
       answers: explanation.sequences.map(fromStored),
       truth: null,
+      example: null,
       id: explanation.id,
       note: missing(explanation, served),
     }, index);
@@ -59,13 +82,15 @@ export class Bench {
     const count = this.sequences.length;
     options(byId("sequence"), this.sequences.map((_, i) => [i, `${i + 1} of ${count}`]));
     byId("sequence-field").hidden = count === 1;
-    this.choose(Math.min(index, count - 1));
+    this.choose(Math.max(0, Math.min(Math.trunc(index) || 0, count - 1)));
   }
 
   /** Shows another of the sequences. */
   choose(index) {
-    Object.assign(this, { index, id: this.givenId, edited: null, moved: [], swept: null, trial: null, first: {} });
-    history.replaceState(null, "", this.address());
+    Object.assign(this, { index, id: this.givenId, edited: null, moved: [], swept: null, done: undone(), first: {} });
+    this.pointer.held = null;
+    fail(null, "steps");
+    this.locate();
     byId("sequence").value = index;
     const { features } = this.manifest;
     options(byId("feature"), features.map((name, i) => [i, name]));
@@ -84,88 +109,91 @@ export class Bench {
     return this.sequences[this.index];
   }
 
+  get givenAnswer() {
+    return this.answers[this.index];
+  }
+
   get sequence() {
     return this.edited?.sequence ?? this.given;
   }
 
   get answer() {
-    return this.edited?.answer ?? this.answers[this.index];
+    return this.edited?.answer ?? this.givenAnswer;
+  }
+
+  get late() {
+    return this.edited?.late ?? null;
   }
 
   get changeable() {
     return this.served && this.given !== null;
   }
 
+  /** What a masked step holds: what says least to the model. */
+  get means() {
+    return this.manifest.training?.feature_means ?? meanOf(this.given);
+  }
+
   /**
    * Another sequence in the place of the shown one; the model is asked at once, or as soon as it has answered. moved: the values
    * that differ, {step, feature, value}, of a sequence of numbers.
    */
-  edit(sequence, moved = [], masked = this.edited?.masked ?? null) {
-    this.edited = { sequence, masked, answer: this.answer };
-    const all = new Map([...this.moved, ...moved].map((row) => [rowKey(row), row]));
-    Object.assign(this, { id: null, moved: [...all.values()], trial: null });
-    history.replaceState(null, "", this.address());
+  edit(sequence, moved = [], masked = this.edited?.masked ?? []) {
+    const all = [...new Map([...this.moved, ...moved].map((row) => [rowKey(row), row])).values()];
+    if (this.isGiven(sequence, all)) return this.restore();
+    const late = sequence === "" ? "empty" : this.late && "asking"; // one that is late is still
+    this.edited = { sequence, masked, late, answer: this.answer };
+    Object.assign(this, { id: null, moved: all, done: undone() });
+    this.locate();
     drawWords(this);
     drawChoices(this);
-    this.predict();
+    return late === "empty" ? drawChanged(this) : this.predict();
+  }
+
+  /** Whether a changed sequence is the given one again. */
+  isGiven(sequence, moved) {
+    if (this.text) return sequence === this.given;
+    return moved.every(({ feature, step, value }) => this.given[step][this.manifest.features.indexOf(feature)] === value);
   }
 
   async answerEdited() {
-    await this.attempt(async () => {
-      const { edited, manifest } = this;
+    const { edited, givenAnswer, manifest, turn } = this;
+    if (edited === null || edited.late === "empty") return;
+    const wanted = () => this.edited !== null && this.late !== "empty" && this.givenAnswer === givenAnswer && this.turn === turn;
+    const slow = setTimeout(() => wanted() && this.delay("asking"), LATE_AFTER);
+    const shown = await this.attempt(async () => {
       const answer = await post("/predict", this.request(manifest, [edited.sequence], false));
-      if (!this.edited || this.manifest !== manifest) return; // undone meanwhile
-      this.edited.answer = fromPredict(answer, 0);
+      if (!wanted()) return false;
+      Object.assign(this.edited, { answer: fromPredict(answer, 0), late: null });
       drawWords(this);
       drawChanged(this);
-    });
+      return true;
+    }, wanted);
+    clearTimeout(slow);
+    if (!shown && this.edited === edited) this.delay("failed");
   }
 
-  /** Has the server keep what is shown, and says where. */
-  async keep() {
-    const sequences = this.sequences.map((sequence, i) => (i === this.index ? this.sequence : sequence));
-    const answer = await post("/predict", this.request(this.manifest, sequences, true));
-    if (answer.id === null) throw new Error(answer.store_error);
+  delay(late) {
+    this.edited.late = late;
+    drawWords(this);
+  }
+
+  /** What is shown is kept now. answer: to the sequences as they were kept. */
+  isKept(answer) {
     this.id = answer.id;
-    if (!this.edited) this.givenId = answer.id;
-    history.replaceState(null, "", this.address());
-    this.draw();
-    byId("links").querySelector("a").focus(); // the button is gone
-    this.say("Kept.");
-    this.kept();
-  }
-
-  /** Puts the answer to the test; keeps it before, because what is tested is what is kept. */
-  async test() {
-    await this.attempt(async () => {
-      byId("test").disabled = true;
-      if (!KEEPS) return await this.testFast();
-      if (this.id === null) await this.keep();
-      this.say("The test runs.");
-      const [id, index] = [this.id, this.index];
-      const found = await get(`/attention/${id}/faithfulness`, { sequence: index });
-      if (this.id !== id || this.index !== index) return undefined; // something else is shown by now
-      this.trial = found;
-      this.picked.step = found.leave_one_out.top[0].step;
-      this.draw();
-      return this.say(`${found.verdict}: ${found.reason}`);
-    });
-    byId("test").disabled = false;
-    if (this.trial) byId("verdict").focus(); // the button is gone
-  }
-
-  async testFast() {
-    const answer = await post("/predict", { ...this.request(this.manifest, [this.sequence], false), faithfulness: "fast" });
-    this.trial = { fast: answer.faithfulness[0] };
-    this.draw();
+    if (this.edited) Object.assign(this.edited, { answer: fromPredict(answer, this.index), late: null });
+    else this.givenId = answer.id;
+    drawWords(this);
+    if (this.edited) drawChanged(this);
   }
 
   mask(from, to) {
-    const means = this.manifest.training?.feature_means ?? meanOf(this.sequence);
+    const { means } = this;
     const within = (step) => step >= from && step <= to;
-    const moved = this.sequence.flatMap((_, step) => (within(step) ? this.manifest.features.map((feature, i) => ({ step, feature, value: means[i] })) : []));
+    const steps = this.sequence.map((_, step) => step).filter(within);
+    const moved = steps.flatMap((step) => this.manifest.features.map((feature, i) => ({ step, feature, value: means[i] })));
     this.swept = null;
-    this.edit(this.sequence.map((row, step) => (within(step) ? [...means] : row)), moved, [from, to]);
+    this.edit(this.sequence.map((row, step) => (within(step) ? [...means] : row)), moved, [...(this.edited?.masked ?? []), ...steps]);
   }
 
   /** Shows steps that are about to be masked, [from, to]. */
@@ -177,17 +205,15 @@ export class Bench {
   setValue(step, feature, value) {
     const rows = this.sequence.map((row, i) => (i === step ? row.map((old, column) => (column === feature ? value : old)) : row));
     this.picked = { step, feature };
-    this.edit(rows, [{ step, feature: this.manifest.features[feature], value }]);
+    this.edit(rows, [{ step, feature: this.manifest.features[feature], value }], this.edited?.masked.filter((other) => other !== step));
   }
 
-  reset() {
-    Object.assign(this, { edited: null, moved: [], trial: null });
-    this.id = this.givenId;
-    history.replaceState(null, "", this.address());
-    if (this.text) byId("text").value = this.sequence;
+  /** Shows again what was given. */
+  restore() {
+    Object.assign(this, { edited: null, moved: [], done: undone(), id: this.givenId });
+    for (const of of ["answer", "steps"]) fail(null, of);
+    this.locate();
     this.draw();
-    byId(this.text ? "text" : "step").focus(); // the button cannot be pressed any more
-    this.say("As given.");
   }
 
   request(manifest, sequences, store) {
@@ -200,6 +226,11 @@ export class Bench {
     return `/attention/${this.id}${this.index ? `?sequence=${this.index}` : ""}`;
   }
 
+  /** Has the page's address say what is shown. */
+  locate(move = rewrite) {
+    move(this.address(), { example: this.example });
+  }
+
   draw() {
     draw(this);
   }
@@ -210,38 +241,18 @@ export class Bench {
     drawControls(this);
   }
 
-  // What is heard.
-
-  listen() {
-    const on = (id, event, handle) => byId(id).addEventListener(event, handle);
-    on("sequence", "change", () => this.choose(Number(byId("sequence").value)));
-    on("test", "click", () => this.test());
-    on("reset", "click", () => this.reset());
-    on("step", "input", () => this.pick(Number(byId("step").value)));
-    on("feature", "change", () => this.pick(this.picked.step, Number(byId("feature").value)));
-    on("value", "input", () => {
-      const value = byId("value").valueAsNumber;
-      if (Number.isFinite(value)) this.setValue(this.picked.step, this.picked.feature, value);
-    });
-    on("mask", "click", () => this.maskAsked());
-    on("text", "input", () => byId("text").value && this.edit(byId("text").value));
-    onTheme(() => this.manifest && drawChart(this));
-  }
-
-  maskAsked() {
-    const [from, to] = [byId("from").valueAsNumber, byId("to").valueAsNumber].map((step) => (Number.isNaN(step) ? this.picked.step : step));
-    const last = this.sequence.length - 1;
-    if (from < 0 || to > last || from > to) return this.fail(new Error(`expected steps from 0 to ${last}, the first before the last, received ${from} to ${to}`));
-    return this.mask(from, to);
-  }
-
-  async attempt(work) {
-    const { times } = this.fail;
+  /**
+   * Does some work, which says whether its result is shown; returns the same. What goes wrong is shown, if it is wanted still,
+   * until an answer comes.
+   */
+  async attempt(work, wanted = () => true) {
     try {
-      await work();
-      if (this.fail.times === times) this.fail(null); // not what went wrong meanwhile
+      const shown = await work();
+      if (shown) fail(null);
+      return shown;
     } catch (error) {
-      this.fail(error);
+      if (wanted()) fail(error);
+      return false;
     }
   }
 
@@ -255,6 +266,8 @@ export class Bench {
     this.saying = setTimeout(() => this.say(text), SAID_AFTER);
   }
 }
+
+const undone = () => ({ keeping: null, testing: false, trial: null });
 
 /** What cannot be done with a kept explanation, and why; null where everything can. */
 function missing({ model, sequences, version }, served) {

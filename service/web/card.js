@@ -1,7 +1,7 @@
 // What a model is, how good it is beside what needs no attention, and how far its weights can be believed.
 
 import { html } from "./dom.js";
-import { besideTwin, caution, number, ofModel, percent } from "./words.js";
+import { besideTwin, caution, number, ofModel, ofRank, percent } from "./words.js";
 
 const TASKS = { binary: "one of two classes", multiclass: "one of several classes", regression: "a value", forecast: "the next values", sequence: "text to text" };
 
@@ -40,12 +40,13 @@ function quality(found) {
 
 function weights(manifest) {
   const { word, why } = ofModel(manifest);
-  const found = manifest.faithfulness;
+  const rank = manifest.faithfulness?.rank_correlation ?? null;
   return [
     html("h3", {}, "What its weights are worth"),
     html("p", {}, verdict(word)),
     html("p", { class: "quiet" }, why),
-    facts([["Rank correlation with leaving out each step", found?.rank_correlation != null && found.rank_correlation.toFixed(2)]]),
+    facts([["Rank correlation with leaving out each step", rank !== null && rank.toFixed(2)]]),
+    rank !== null && ofRank(rank, word) && html("p", { class: "quiet" }, ofRank(rank, word)),
     caution(manifest) && html("p", { class: "quiet" }, caution(manifest)),
   ].filter(Boolean);
 }

@@ -92,7 +92,7 @@ export class Chart {
 
   async embed(definition) {
     const draw = await vega();
-    const figure = html("div", { class: "figure" });
+    const figure = html("div", { class: "figure", scroll: () => this.cue() });
     const bare = { ...definition, title: null, description: null, background: "transparent", padding: 5 };
     const { view, finalize } = await draw(figure, bare, OPTIONS);
     this.clear(figure);
@@ -116,6 +116,14 @@ export class Chart {
     }
     if (this.figure.scrollWidth > this.figure.clientWidth) this.figure.tabIndex = 0; // to scroll by keyboard
     else this.figure.removeAttribute("tabindex");
+    this.cue();
+  }
+
+  /** Marks the sides on which there is more to scroll to. */
+  cue() {
+    const [{ classList }, { clientWidth, scrollLeft, scrollWidth }] = [this.host, this.figure];
+    classList.toggle("more-before", scrollLeft > 1);
+    classList.toggle("more-behind", scrollLeft + clientWidth < scrollWidth - 1);
   }
 }
 

@@ -2,12 +2,12 @@
 
 import { verdict } from "./card.js";
 import { byId, html, pictures } from "./dom.js";
-import { drawChart } from "./picture.js";
+import { keep } from "./keeping.js";
+import { drawChart, markChart } from "./picture.js";
 import { drawTrial } from "./trial.js";
-import { drop, falls, heaviest, inWords, number, ofModel, percent } from "./words.js";
+import { drop, falls, heaviest, inWords, number, ofModel, percent, sentence, visible } from "./words.js";
 
 export const KEEPS = document.documentElement.dataset.store !== "none";
-const HINT = "Drag a point to change a value; drag across the bars to mask those steps. The model answers as you go.";
 
 /** Draws everything that a bench holds; see `Bench`. */
 export function draw(bench) {
@@ -22,47 +22,60 @@ export function drawWords(bench) {
   drawTop(bench);
   drawLinks(bench);
   drawControls(bench);
+  markChart(bench);
+  bench.drawn();
 }
 
 function drawAnswer(bench) {
-  const said = inWords(bench.manifest, bench.answer);
+  const { late } = bench;
+  const said = late === "empty" ? { headline: "Type a text", share: null, sure: "" } : inWords(bench.manifest, bench.answer);
+  byId("work").classList.toggle("late", late === "asking" || late === "failed");
   byId("headline").textContent = said.headline;
   byId("share").hidden = said.share === null;
   byId("share").firstElementChild.style.width = `${100 * (said.share ?? 0)}%`;
-  let more = bench.truth === null ? "" : `; the true answer: ${typeof bench.truth === "number" ? number(bench.truth) : bench.truth}`;
-  if (bench.edited) {
-    const was = inWords(bench.manifest, bench.answers[bench.index]);
-    more = `; was ${was.headline}${was.share === null ? "" : ` with ${percent(was.share)}`}`;
-  }
-  byId("sure").textContent = said.sure + more;
+  byId("sure").textContent = LATE[late] ?? said.sure + beside(bench);
   document.title = `${said.headline} · ${bench.manifest.name} · attention-lstm`;
-  bench.sayLater(`${said.headline}, ${said.sure}${bench.edited ? more : ""}`);
+  if (late !== "asking") bench.sayLater(`${said.headline}, ${byId("sure").textContent}`);
 }
 
-function drawBelief(bench) {
+const LATE = { asking: "asking…", failed: "no answer to this change: this is the answer to what was before" };
+
+/** What an answer is held against: the truth; of a change, what was before it. A text of one's own has neither. */
+function beside({ answers, edited, index, manifest, text, truth }) {
+  if (edited === null) return truth === null ? "" : `; the true answer: ${typeof truth === "number" ? number(truth) : truth}`;
+  if (text) return "";
+  const was = inWords(manifest, answers[index]);
+  return `; was ${was.headline}${was.share === null ? "" : ` with ${percent(was.share)}`}`;
+}
+
+/** Draws the verdict, and what can be done for one. */
+export function drawBelief(bench) {
+  const { testing, trial } = bench.done;
   const { word, why } = belief(bench);
-  byId("verdict").replaceChildren(verdict(word), html("span", { class: "quiet" }, bench.trial ? "this answer" : "this model, as a rule"));
+  byId("verdict").replaceChildren(verdict(word), html("span", { class: "quiet" }, trial ? "this answer" : "this model, as a rule"));
   byId("why").textContent = why;
-  byId("test").hidden = Boolean(bench.trial) || !bench.manifest.attention || !bench.changeable;
+  byId("test").hidden = Boolean(trial) || !bench.manifest.attention || !bench.changeable;
+  byId("test").disabled = testing || bench.late === "empty";
+  byId("test").textContent = testing ? "Testing…" : "Test this answer";
   byId("trial").hidden = true;
-  if (bench.trial?.verdict) drawTrial(byId("trial"), bench.trial);
+  if (trial?.verdict) drawTrial(byId("trial"), trial, bench);
 }
 
-function belief(bench) {
-  if (bench.trial?.verdict) return { word: bench.trial.verdict, why: `${bench.trial.reason[0].toUpperCase()}${bench.trial.reason.slice(1)}.` };
-  if (bench.trial) {
-    if (bench.trial.fast === null) return { word: "not tested", why: "The answer is empty: there is nothing to test." };
-    const { comprehensiveness, random_comprehensiveness: random, unit } = bench.trial.fast;
-    return { word: "tested in part", why: `Without the heaviest steps the prediction ${falls(unit)} by ${drop(comprehensiveness)}, without random ones by ${drop(random)}. For a verdict the server has to keep explanations.` };
+function belief({ done: { trial }, manifest, served }) {
+  if (trial?.verdict) return { word: trial.verdict, why: sentence(trial.reason) };
+  if (trial) {
+    if (trial.fast === null) return { word: "not tested", why: "The answer is empty: there is nothing to test." };
+    const { comprehensiveness, random_comprehensiveness: random, unit } = trial.fast;
+    return { word: "tested in part", why: `Without the heaviest steps the prediction ${falls(unit)} by ${drop(comprehensiveness, unit)}, without random ones by ${drop(random, unit)}. For a verdict the server has to keep explanations.` };
   }
-  if (!bench.served) return { word: "not known", why: "What its weights are worth was written in its model's card, which is gone with the model." };
-  return ofModel(bench.manifest);
+  if (!served) return { word: "not known", why: "What its weights are worth was written in its model's card, which is gone with the model." };
+  return ofModel(manifest);
 }
 
 function drawTop(bench) {
   const { attention, unknown } = bench.answer;
   if (bench.text) {
-    const missing = (unknown ?? []).map(({ character }) => character).join(" ");
+    const missing = [...new Set((unknown ?? []).map(({ character }) => visible(character)))].join(" ");
     byId("top").textContent = missing ? `Unknown to the model: ${missing}` : "Each row is a character written, each column one that was read.";
     return;
   }
@@ -71,30 +84,47 @@ function drawTop(bench) {
   byId("top").replaceChildren(...(attention ? ["Most weight: ", ...heaviest(attention).map(button)] : [nothing]));
 }
 
-function drawLinks(bench) {
-  const keep = html("button", { type: "button", click: () => bench.attempt(() => bench.keep()) }, "Keep and link");
-  if (bench.id === null) return byId("links").replaceChildren(...(KEEPS && bench.changeable ? [keep] : []));
+/** Draws what is to be had of the kept explanation, or what keeps it. */
+export function drawLinks(bench) {
+  const disabled = bench.done.keeping !== null || bench.late === "empty";
+  const button = html("button", { type: "button", disabled, click: () => keep(bench) }, "Keep and link");
+  if (bench.id === null) return byId("links").replaceChildren(...(KEEPS && bench.changeable ? [button] : []));
   const drawn = bench.sequences[bench.index] === null ? [] : pictures(`/attention/${bench.id}`, bench.index);
   return byId("links").replaceChildren(html("a", { href: bench.address() }, "Link to this"), ...drawn);
 }
 
 /** Draws the controls of the change alone. */
 export function drawControls(bench) {
-  byId("text-field").hidden = !bench.text;
-  byId("text").disabled = !bench.changeable;
-  byId("change").hidden = bench.text || !bench.changeable;
-  byId("hint").hidden = !bench.changeable && bench.note === null;
-  byId("hint").textContent = bench.note ?? (bench.text ? "Change the text: the model answers as you type." : HINT);
+  const { changeable, text } = bench;
+  byId("text-field").hidden = !text;
+  byId("text").disabled = !changeable;
+  byId("change").hidden = text || !changeable;
+  byId("hint").textContent = hint(bench);
+  byId("reset").hidden = !changeable;
   byId("reset").disabled = bench.edited === null;
-  if (bench.text || !bench.changeable) return;
-  const { step, feature } = bench.picked;
-  const last = bench.sequence.length - 1;
+  if (!text && changeable) drawSteps(bench);
+}
+
+function hint({ changeable, manifest, note, text }) {
+  if (!changeable) return note;
+  if (text) return "Change the text: the model answers as you type.";
+  const held = manifest.training?.feature_means ? "the training mean" : "the mean of the sequence";
+  return `Drag a point to change a value${manifest.attention ? "; drag across the bars to mask those steps" : ""}. A masked step holds ${held}. The model answers as you go.`;
+}
+
+function drawSteps({ answer, picked: { feature, step }, sequence }) {
+  const last = sequence.length - 1;
   for (const id of ["step", "from", "to"]) byId(id).max = last;
+  byId("from").placeholder = byId("to").value || step;
+  byId("to").placeholder = byId("from").value || step;
+  const weight = answer.attention && percent(answer.attention[step]);
   byId("step").value = step;
-  byId("step-shown").textContent = step;
+  byId("step").ariaValueText = weight ? `${step}, weight ${weight}` : step;
+  byId("step-shown").textContent = weight ? `${step} · ${weight}` : step;
   byId("feature").value = feature;
-  if (document.activeElement !== byId("value") || Number(byId("value").value) !== bench.sequence[step][feature]) byId("value").value = bench.sequence[step][feature];
-  const column = bench.sequence.map((row) => row[feature]);
+  const value = byId("value");
+  if (document.activeElement !== value || Number(value.value) !== sequence[step][feature]) value.value = sequence[step][feature];
+  const column = sequence.map((row) => row[feature]);
   const spread = Math.max(...column) - Math.min(...column) || 1;
-  byId("value").step = Number((10 ** Math.floor(Math.log10(spread / 20))).toPrecision(1));
+  value.step = Number((10 ** Math.floor(Math.log10(spread / 20))).toPrecision(1));
 }

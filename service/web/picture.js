@@ -2,7 +2,8 @@
 
 import { latest, post } from "./api.js";
 import { vega } from "./chart.js";
-import { theme } from "./dom.js";
+import { byId, html, theme } from "./dom.js";
+import { fail } from "./problem.js";
 import { rowsOf } from "./rows.js";
 
 const NONE = []; // the same each time: what is drawn is not drawn again
@@ -10,23 +11,41 @@ const SETTLED_AFTER = 400; // ms without a change until the server is asked for 
 
 /** Draws what the server makes of the sequence and its answer. */
 export const drawChart = latest(async (bench) => {
-  const { answer, chart, sequence } = bench;
-  if (sequence === null && answer.attention === null) return chart.clear();
+  const { answer, chart, givenAnswer, sequence } = bench;
+  const done = (...children) => {
+    if (children.length) chart.clear(...children);
+    bench.charted = { givenAnswer, sequence };
+    markChart(bench);
+  };
+  if (sequence === "" || (sequence === null && answer.attention === null)) return done("");
+  const wanted = () => bench.givenAnswer === givenAnswer && (sequence === bench.given || bench.edited !== null);
   try {
     const [definition] = await Promise.all([post(`/attention/draw.vl.json?theme=${theme()}`, parts(bench)), vega()]);
-    if (sequence !== bench.given && bench.edited === null) return undefined; // something else is on the bench, and drawn next
-    return await show(bench, definition, sequence);
+    if (!wanted()) return undefined; // something else is on the bench, and drawn next
+    await show(bench, definition, sequence, wanted);
+    done();
+    return fail(null, "chart");
   } catch (error) {
-    return bench.fail(error);
+    if (!wanted()) return undefined;
+    if (!isCharted(bench)) done(html("p", { class: "quiet" }, "The chart could not be drawn."));
+    return fail(error, "chart");
   }
 });
 
-async function show(bench, definition, sequence) {
+/** Whether the chart is of what the bench holds; but for changes of numbers, which are put into it. */
+export const isCharted = ({ charted, givenAnswer, sequence, text }) =>
+  charted.givenAnswer === givenAnswer && (!text || charted.sequence === sequence);
+
+/** Marks a chart that is not. */
+export const markChart = (bench) => byId("chart").setAttribute("aria-busy", !isCharted(bench));
+
+async function show(bench, definition, sequence, wanted) {
   const { chart } = bench;
   const { datasets = {}, usermeta } = definition;
   const first = sequence === bench.given && { values: copies(datasets.values), weights: copies(datasets.weights) };
   if (bench.first.axes && bench.moved.length && chart.fits(definition)) delete datasets.values; // those of the chart are newer
   await chart.show(definition, choices(bench), axes(bench, usermeta.panels ?? [], { values: chart.rows("values"), ...datasets }));
+  if (!wanted()) return;
   if (first) bench.first = { ...first, axes: chart.axes() };
   if (bench.moved.length) drawChoices(bench);
 }
@@ -50,6 +69,7 @@ function settle(bench) {
 /** Draws what is chosen, masked, moved, and weighs differently now, in the chart as it is. */
 export const drawChoices = latest(async (bench) => {
   const { answer, chart, edited, manifest, moved, text } = bench;
+  if (!isCharted(bench)) return;
   if (edited && !text) answer.rows ??= rowsOf(answer, manifest.features);
   if (moved.length) await chart.replace("values", moved, rowKey);
   const rows = { weights: chart.rows("weights"), ...answer.rows };
@@ -60,7 +80,7 @@ export const drawChoices = latest(async (bench) => {
 export const rowKey = ({ feature, step }) => `${step} ${feature}`;
 
 /** What the server draws a chart of. */
-function parts({ answer, manifest, sequence, text, trial }) {
+function parts({ answer, done: { trial }, manifest, sequence, text }) {
   const { name: model, version, features } = manifest;
   const { attention, label, perFeature, prediction, probability } = answer;
   const common = { model, version, attention: perFeature ?? attention, label };
@@ -69,17 +89,27 @@ function parts({ answer, manifest, sequence, text, trial }) {
 }
 
 /** Rows of the data that are the page's own, see choosing.py. */
-function choices({ edited, first, manifest, picked, swept, trial }) {
-  const [from, to] = swept ?? edited?.masked ?? [];
+function choices({ done: { trial }, edited, first, manifest, picked, swept }) {
+  const masked = [...stretches(edited?.masked ?? NONE), ...(swept ? [swept] : NONE)];
   const name = manifest.features[picked.feature];
   first.before ??= Object.groupBy(first.values ?? NONE, ({ feature }) => feature);
   return {
     picked: [{ step: picked.step }],
-    masked: from === undefined ? NONE : [{ step: from - 0.5, end: to + 0.5 }],
+    masked: masked.map(([from, to]) => ({ step: from - 0.5, end: to + 0.5 })),
     before: (edited && first.before[name]) ?? NONE,
     "weights-before": (edited && first.weights) ?? NONE,
     ...(trial ? {} : { changes: NONE, "changes-top": NONE }),
   };
+}
+
+/** Steps as stretches without a gap, [first, last]. */
+function stretches(steps) {
+  const found = [];
+  for (const step of [...new Set(steps)].sort((a, b) => a - b)) {
+    if (found.at(-1)?.[1] === step - 1) found.at(-1)[1] = step;
+    else found.push([step, step]);
+  }
+  return found;
 }
 
 /** Ends of axes on which there is room for what was, too; those of values stay as they are while a point is dragged. */

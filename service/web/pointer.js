@@ -1,6 +1,8 @@
 // The pointer on the chart of a sequence: it picks a step, drags a point, and sweeps over steps to mask them.
 // Where things are it asks Vega: pixels and values by the panels' scales, panels by the groups of marks named after them.
 
+import { isCharted } from "./picture.js";
+
 const NEAR = 16; // pixels from which a point is caught
 const OVER = 8; // pixels that it may be dragged over the end of its axis, which follows when it is let go
 
@@ -9,21 +11,28 @@ export class Pointer {
   constructor(chart, bench) {
     Object.assign(this, { chart, bench, held: null });
     const on = (name, handle) => chart.host.addEventListener(name, handle, { passive: false });
-    on("pointerdown", (event) => chart.panels.length && this.press(event));
-    on("pointermove", (event) => chart.panels.length && this.move(event));
+    on("pointerdown", (event) => this.press(event));
+    on("pointermove", (event) => this.isLive() && this.move(event));
     on("pointerup", () => this.release());
     on("pointercancel", () => this.cancel());
     on("touchstart", (event) => this.held?.panel && event.preventDefault()); // or the page scrolls
   }
 
+  /** Whether the chart is of what the bench holds. */
+  isLive() {
+    return this.chart.panels.length > 0 && isCharted(this.bench);
+  }
+
   press(event) {
+    if (!event.isPrimary) return this.cancel(); // two fingers zoom
+    if (event.button !== 0 || !this.isLive()) return undefined;
     const at = this.at(event);
     const caught = this.catch(at);
     this.bench.pick(at.step, caught?.feature);
-    if (!caught) return;
+    if (!caught) return undefined;
     event.preventDefault();
     this.chart.host.setPointerCapture(event.pointerId);
-    this.held = caught;
+    return (this.held = caught);
   }
 
   /** {step, panel: the given one, or the nearest, y: pixels below its upper edge, value: there on its scale}. */
@@ -74,8 +83,9 @@ export class Pointer {
     else if (held?.panel) bench.pick(held.step);
   }
 
-  /** The page is scrolled instead. */
+  /** The page is scrolled or zoomed instead. */
   cancel() {
+    if (this.held === null) return;
     this.held = null;
     this.bench.sweep(null);
   }

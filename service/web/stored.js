@@ -3,19 +3,20 @@
 import { get, latest } from "./api.js";
 import { Chart } from "./chart.js";
 import { html, onTheme, options, theme } from "./dom.js";
+import { fail } from "./problem.js";
 import { time } from "./words.js";
 
 const PAGE = 10;
 
-/** Fills the section, and returns what lists again. fail(error) shows what went wrong. */
-export function drawStored(host, models, fail) {
+/** Fills the section, and returns what lists again. */
+export function drawStored(host, models) {
   const title = html("h2", { id: "stored-title" }, "Stored explanations");
   if (document.documentElement.dataset.store === "none") {
     host.replaceChildren(title, html("p", { class: "quiet" }, "This server keeps no explanations (it was started with ", html("code", {}, "--store none"), "). Predictions and their weights are shown here all the same, but there is nothing to list, to link to or to test in full."));
     return () => {};
   }
   const { filter, filters } = makeFilters(models, show);
-  const { overview, summarize } = makeOverview(models, fail);
+  const { overview, summarize } = makeOverview(models);
   const rows = html("tbody");
   const heads = ["When", "Model", "Labels", "Sequences"].map((name) => html("th", { scope: "col" }, name));
   const table = html("table", { class: "list", hidden: true }, html("caption", { class: "unseen" }, "Stored explanations, newest first"), html("thead", {}, html("tr", {}, heads)), rows);
@@ -30,17 +31,30 @@ export function drawStored(host, models, fail) {
       const page = await get("/attention", { ...asked, limit: PAGE, cursor });
       if (mine !== turn) return;
       if (cursor === null) rows.replaceChildren();
-      rows.append(...page.explanations.map(row));
-      table.hidden = rows.childElementCount === 0;
-      nothing.hidden = !table.hidden;
-      nothing.textContent = asked.model || asked.label ? "None is kept that fits." : "None yet. “Keep and link” puts one here, and so does every POST /predict.";
+      const added = page.explanations.map(row);
+      rows.append(...added);
+      tell(rows.childElementCount ? "" : asked.model || asked.label ? "None is kept that fits." : "None yet. “Keep and link” puts one here, and so does every POST /predict.");
       more.dataset.next = page.next ?? "";
+      if (page.next === null && document.activeElement === more) added[0]?.querySelector("a").focus(); // the button goes
       more.hidden = page.next === null;
+      fail(null, "list");
     } catch (error) {
       if (mine !== turn) return;
       more.dataset.next = cursor ?? "";
-      fail(error);
+      if (cursor === null) { // rows of another filter are not left
+        rows.replaceChildren();
+        more.hidden = true;
+        tell("They could not be listed.");
+      }
+      fail(error, "list");
     }
+  }
+
+  /** Says why there are no rows; an empty text: there are. */
+  function tell(why) {
+    table.hidden = why !== "";
+    nothing.hidden = why === "";
+    nothing.textContent = why;
   }
 
   function show() {
@@ -68,7 +82,7 @@ function makeFilters(models, changed) {
 }
 
 /** The mean weights of one model whose steps mean the same in every sequence, and its explanations as files. */
-function makeOverview(models, fail) {
+function makeOverview(models) {
   const [told, profile] = [html("p", { class: "quiet" }), html("div", { id: "profile" })];
   const chart = new Chart(profile);
   const files = ["csv", "parquet", "npz"].map((format) => [format, html("a", { download: true }, format.toUpperCase())]);
@@ -87,7 +101,7 @@ function makeOverview(models, fail) {
     for (const [format, link] of files) link.href = `/attention/export.${format}?${query}`;
   }
 
-  const summarize = latest((asked) => draw(asked).catch(fail));
+  const summarize = latest((asked) => draw(asked).then(() => fail(null, "profile"), (error) => fail(error, "profile")));
   return { overview, summarize };
 }
 

@@ -1,16 +1,20 @@
 // Numbers and verdicts in words.
 
-/** A probability or weight: 98.3 %. */
-export function percent(share, digits = 1) {
-  if (share > 0.999 && share < 1 && digits === 1) return "> 99.9 %";
-  return `${(100 * share).toFixed(digits)} %`;
+/** A probability or weight: 98.3 %; below 1 % with two digits that count. */
+export function percent(share) {
+  if (share > 0.999 && share < 1) return "> 99.9 %";
+  if (share === 0 || share >= 0.0095) return `${(100 * share).toFixed(1)} %`;
+  return share >= 1e-5 ? `${Number((100 * share).toPrecision(2))} %` : "< 0.001 %";
 }
 
 /** A value in four digits. */
 export const number = (value) => String(Number(value.toPrecision(4))).replace("-", "−");
 
-/** A change of the prediction, in two decimals; never −0. */
-export const drop = (value) => (Math.abs(value) < 0.005 ? "0.00" : value.toFixed(2).replace("-", "−"));
+/** A change of the prediction, in two decimals, never −0; of a value of which it is not known what is little, in three digits. */
+export function drop(value, unit = "") {
+  if (unit.startsWith("value")) return String(Number(value.toPrecision(3))).replace("-", "−");
+  return Math.abs(value) < 0.005 ? "0.00" : value.toFixed(2).replace("-", "−");
+}
 
 /** What a prediction does where a step is missing: a probability drops, a value moves. unit: of these changes. */
 export const falls = (unit) => (/^(value|standard)/.test(unit) ? "moves" : "drops");
@@ -36,6 +40,10 @@ function ofMany(labels, label, probabilities) {
   return { headline: label, share: order[0][0], sure: `probability ${percent(order[0][0])}${next.join("")}` };
 }
 
+/** What is to be said of a low rank correlation beside a verdict that it seems to contradict; else null. */
+export const ofRank = (rank, verdict) =>
+  (verdict === "supported" && rank < 0.5 ? "Where a few steps matter, the order of all the others is chance: it is low even for weights that are right." : null);
+
 /** The verdict on a model's weights: {word, why}. */
 export function ofModel(manifest) {
   const found = manifest.faithfulness;
@@ -60,6 +68,22 @@ export function besideTwin({ metric, twin }) {
   const shown = metric === "rmse" ? number(twin.mean) : percent(twin.mean);
   const effect = { gains: "attention gains", costs: "attention costs", "no clear difference": "no clear difference" };
   return `${shown} (${effect[twin.effect]})`;
+}
+
+/** What is said as a sentence of its own. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+/** A character; of one that cannot be seen by itself, its code point. */
+export const visible = (character) =>
+  (/^[\p{L}\p{N}\p{P}\p{S}]+$/u.test(character) ? character : `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
+
+/** A JSON pointer into a request as one counts on the page: sequences from 1, as they are picked, steps from 0, as they are drawn. */
+export function place(pointer) {
+  const found = pointer.match(/^\/sequences\/(\d+)(?:\/(\d+))?(?:\/(\d+))?$/);
+  if (found === null) return pointer;
+  const [sequence, step, column] = found.slice(1);
+  const parts = [`sequence ${Number(sequence) + 1}`, step && `step ${step}`, column && `column ${Number(column) + 1}`];
+  return parts.filter(Boolean).join(", ");
 }
 
 /** A time, in the reader's own zone. */

@@ -1,10 +1,10 @@
 """The explorer page in a real browser, which takes note of everything that goes wrong."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WAIT = 30_000  # ms; the machine may be busy with other tests
@@ -44,6 +44,41 @@ def visiting(browser: Browser, url: str, **options) -> Iterator[Page]:
         context.close()
     assert page.faults == []
     assert hosts == {"/".join(url.split("/")[:3])}
+
+
+def excuse(page: Page, *provoked: str) -> None:
+    """Takes what a test provoked out of what was logged; each must have been, and nothing else."""
+    assert page.faults
+    assert [fault for fault in page.faults if not any(text in fault for text in provoked)] == []
+    page.faults.clear()
+
+
+def hold(page: Page, url: str, wanted: Callable[[Request], bool] = lambda _: True) -> list[Route]:
+    """Requests there that wait, until one lets them go on with `continue_()`."""
+    held: list[Route] = []
+    page.route(url, lambda route: held.append(route) if wanted(route.request) else route.continue_())
+    return held
+
+
+def caught(page: Page, held: list[Route], count: int = 1) -> None:
+    """Waits until so many requests are held."""
+    for _ in range(WAIT // 20):
+        if len(held) >= count:
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(f"expected {count} requests, received {len(held)}")
+
+
+def drop(page: Page, name: str, text: str) -> None:
+    """A file dropped on the page."""
+    page.evaluate(
+        """([name, text]) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([text], name));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }""",
+        [name, text],
+    )
 
 
 def drawn(page: Page, name: str, condition: str, within: str = "#chart") -> None:

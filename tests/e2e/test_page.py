@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, drag, drawn, place, rows, tallest, visiting
+from tests.e2e.browsing import WAIT, chromium, drag, drawn, drop, excuse, place, rows, tallest, visiting
 from tests.serving import MODELS
 
 expect.set_options(timeout=WAIT)
@@ -167,7 +167,7 @@ def test_a_press_picks_a_step_and_the_nearest_line(visit):
         assert features[:12] == [[f"lpc{number}"] for number in range(1, 13)]  # a panel each
         page.mouse.click(*place(page, "weights", 4))
         drawn(page, "picked", "rows => rows[0].step === 4")
-        expect(page.locator("#step-shown")).to_have_text("4")
+        expect(page.locator("#step-shown")).to_have_text(re.compile(r"^4 · \d"))
         expect(page.get_by_role("button", name="Undo changes")).to_be_disabled()  # nothing was swept
         value = rows(page, "values")[0]["value"]
         page.mouse.click(*place(page, "values", 0, value))
@@ -180,9 +180,12 @@ def test_all_of_that_by_keyboard(visit):
         page.get_by_role("button", name="Example 2").press("Enter")
         expect(headline(page)).to_have_text("1")
         page.get_by_role("slider", name="Step").focus()
+        weights = {round((row["step"] + row["end"]) / 2): row["size"] for row in rows(page, "weights")}
         page.keyboard.press("ArrowRight")
-        expect(page.locator("#step-shown")).to_have_text("11")
+        told = re.compile(f"^11, weight {100 * weights[11]:.2g}")
+        expect(page.get_by_role("slider", name="Step")).to_have_attribute("aria-valuetext", told)
         page.keyboard.press("ArrowLeft")
+        expect(page.locator("#step-shown")).to_have_text(f"10 · {100 * weights[10]:.1f} %")
         page.get_by_role("combobox", name="Feature").select_option("x1")
         value = page.get_by_label("Value")
         expect(value).to_have_value("1")
@@ -193,181 +196,194 @@ def test_all_of_that_by_keyboard(visit):
         page.get_by_label("to step").fill("10")
         page.get_by_role("button", name="Mask").press("Enter")
         expect(headline(page)).to_have_text("0")
-        page.get_by_label("from step").fill("12")
-        page.get_by_role("button", name="Mask").press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("received 12 to 10")
 
 
-def drop(page, name, text):
-    page.evaluate(
-        """([name, text]) => {
-            const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File([text], name));
-            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-        }""",
-        [name, text],
-    )
-
-
-def test_a_dropped_file_is_predicted_and_what_is_wrong_with_one_is_said(visit, client, example):
-    sequence = example("planted-before")
-    answer = client.post("/predict", json={"model": "planted-before", "sequences": [sequence], "store": False}).json()
+def test_stretches_are_masked_as_they_are_typed(visit):
+    means = json.loads((MODELS / "planted-before/1/model.json").read_text())["training"]["feature_means"]
     with visit("/?model=planted-before") as page:
-        expect(headline(page)).not_to_be_empty()
-        drop(page, "machine.csv", "x1,time,x0\n" + "\n".join(f"{b},{i},{a}" for i, (a, b) in enumerate(sequence)))
-        expect(page.get_by_role("button", name="Example 1")).to_have_attribute("aria-pressed", "false")
-        expect(headline(page)).to_have_text(answer["labels"][0])
-        drop(page, "machine.csv", "x0,x1\n1,2\n3,oops\n")
-        expect(page.get_by_role("alert")).to_contain_text('line 3: expected a number, received "oops"')
-        expect(headline(page)).to_have_text(answer["labels"][0])  # what was there stays
-        drop(page, "short.json", json.dumps({"sequences": [sequence, sequence[:19]]}))
-        expect(page.get_by_role("alert")).to_contain_text("/sequences/1: expected 20 time steps")
-        assert [fault for fault in page.faults if "422" not in fault] == []
-        page.faults.clear()  # the browser logs the 422, too
-        drop(page, "two.json", json.dumps([sequence, sequence]))
-        expect(page.get_by_role("combobox", name="Sequence")).to_be_visible()
+        drawn(page, "weights", "rows => rows.length > 0")
+        expect(page.locator("#hint")).to_contain_text("A masked step holds the training mean")
+        first, last, alert = page.get_by_label("from step"), page.get_by_label("to step"), page.get_by_role("alert")
+        for typed, said in ((("12", "10"), "12 to 10"), (("1.5", "3"), "1.5 to 3"), (("", "20"), "received 20")):
+            first.fill(typed[0])
+            last.fill(typed[1])
+            last.press("Enter")
+            expect(alert).to_contain_text(said)
+        first.fill("4")  # what was wrong is not there any more
+        expect(alert).to_be_hidden()
+        last.fill("5")
+        last.press("Enter")
+        drawn(page, "masked", "rows => rows.length === 1")
+        first.fill("")
+        last.fill("2")
+        expect(first).to_have_attribute("placeholder", "2")  # it alone
+        page.get_by_role("button", name="Mask").click()
+        drawn(page, "masked", "rows => rows.length === 2")
+        assert rows(page, "masked") == [{"step": 1.5, "end": 2.5}, {"step": 3.5, "end": 5.5}]
+        values = {(row["step"], row["feature"]): row["value"] for row in rows(page, "values")}
+        masked = {step for step in range(20) if [values[step, "x0"], values[step, "x1"]] == pytest.approx(means)}
+        assert masked - {10} == {2, 4, 5}  # step 10 of this example is 0, as the mean nearly is
+        page.get_by_role("slider", name="Step").fill("4")
+        page.get_by_label("Value").fill("3")
+        drawn(page, "masked", "rows => rows[1]?.step === 4.5")  # 4 is masked no more
+
+
+def test_what_is_changed_back_is_as_it_was_given(visit):
+    with visit("/?model=planted-before") as page:
         page.get_by_role("button", name="Keep and link").click()
         page.wait_for_url("**/attention/*")
-        page.get_by_role("combobox", name="Sequence").select_option("2 of 2")
-        page.wait_for_url("**/attention/*?sequence=1")
-        page.reload()
-        expect(page.get_by_role("combobox", name="Sequence")).to_have_value("1")
-        expect(page.get_by_role("alert")).to_be_hidden()
+        kept, value = page.url, page.get_by_label("Value")
+        given = value.input_value()
+        value.fill("3.25")
+        page.wait_for_url("**/?model=planted-before*")
+        value.fill(given)
+        page.wait_for_url(kept)
+        expect(page.get_by_role("button", name="Undo changes")).to_be_disabled()
+        expect(page.locator("#sure")).to_contain_text("probability 98")
 
 
-SERIES = {"features": ["load"], "vocabulary": None}
-PAIRS = {"features": ["x0", "x1"], "vocabulary": None}
-GIVEN = [
-    (SERIES, "1\n2\n3\n", [[[1], [2], [3]]]),
-    (SERIES, "1,2,3\n4,5,6", [[[1], [2], [3]], [[4], [5], [6]]]),
-    (SERIES, "hour;load\n0;1.5\n1;2", [[[1.5], [2]]]),
-    (SERIES, "[1, 2]", [[[1], [2]]]),
-    (SERIES, "[[1], [2]]", [[[1], [2]]]),
-    (SERIES, "[[1, 2], [3, 4]]", [[[1], [2]], [[3], [4]]]),
-    (PAIRS, "1\t2\r\n3\t4", [[[1, 2], [3, 4]]]),
-    (PAIRS, "[[[1, 2]]]", [[[1, 2]]]),
-    ({"features": ["character"], "vocabulary": {}}, "3. Mai 2016\n\n4. Mai", ["3. Mai 2016", "4. Mai"]),
-    (PAIRS, "1,2\n3\n", "line 2: expected 2 columns (x0, x1), received 1"),
-    (PAIRS, "x0,time,y\n1,2,3", "expected a column for each of x0, x1, received x0, time, y: x1 is missing"),
-    (PAIRS, " ", "expected CSV (a line for each step; 2 columns: x0, x1) or JSON ([[1, 2, …], …]), received nothing"),
-    (PAIRS, "{}", 'expected a list, or {"sequences": [...]}, received another object'),
-]
+def test_back_undoes_a_choice_of_model_and_leads_out_of_what_was_kept(visit):
+    with visit("/?model=planted-before") as page:
+        model = page.get_by_role("combobox", name="Model", exact=True)
+        expect(headline(page)).to_have_text("0")
+        model.select_option("dates")
+        expect(headline(page)).to_have_text("1916-12-05")
+        page.go_back()
+        expect(headline(page)).to_have_text("0")
+        expect(model).to_have_value("planted-before")
+        page.get_by_role("button", name="Example 2").click()
+        expect(headline(page)).to_have_text("1")
+        page.get_by_role("button", name="Keep and link").click()
+        page.wait_for_url("**/attention/*")
+        kept = page.url
+        page.get_by_role("link", name="Stored explanations").click()  # on this page
+        page.get_by_role("button", name="Example 1").click()
+        expect(headline(page)).to_have_text("0")
+        page.go_back()
+        page.wait_for_url(kept)
+        expect(headline(page)).to_have_text("1")
+        page.go_back()
+        page.wait_for_url("**/?model=planted-before*")
+        expect(page.get_by_role("button", name="Example 2")).to_have_attribute("aria-pressed", "true")
 
 
-def test_what_may_be_given_in_which_form(visit):
-    read = """async ([text, manifest]) => {
-        const { readGiven } = await import("/web/given.js");
-        try { return readGiven(text, manifest); } catch (error) { return error.message; }
-    }"""
-    with visit() as page:
-        for manifest, text, expected in GIVEN:
-            assert page.evaluate(read, [text, manifest]) == expected, text
+def test_only_the_left_button_presses(visit):
+    with visit("/?model=planted-before") as page:
+        drawn(page, "weights", "rows => rows.length > 0")
+        page.mouse.move(*place(page, "weights", 3))
+        page.mouse.down(button="right")
+        page.mouse.move(*place(page, "weights", 6), steps=4)
+        page.mouse.up(button="right")
+        assert rows(page, "masked") == []
+        expect(page.get_by_role("button", name="Undo changes")).to_be_disabled()
+        assert [row["step"] for row in rows(page, "picked")] == [10]  # as at first
+
+
+def test_a_low_rank_correlation_is_explained_beside_a_verdict_that_it_seems_to_contradict(visit):
+    low = "Where a few steps matter, the order of all the others is chance"
+    with visit("/?model=planted-before") as page:
+        card = page.locator("#card")
+        expect(card).to_contain_text(low)
+        page.get_by_role("button", name="Example 2").click()
+        expect(headline(page)).to_have_text("1")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#trial")).to_contain_text(low)
+        expect(page.locator("#trial")).to_contain_text("by occlusion, those without which alone")
+        page.get_by_role("combobox", name="Model", exact=True).select_option("japanese-vowels")
+        expect(card).to_contain_text("no better than random")
+        expect(card).not_to_contain_text(low)
+
+
+def test_an_answer_that_nothing_changes_is_inconclusive(visit):
+    with visit("/?model=planted-before") as page:
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#verdict")).to_have_text("inconclusivethis answer")
+        expect(page.locator("#trial")).to_contain_text("no step changes the prediction noticeably")
+        height = "mark => getComputedStyle(mark, '::before').height"
+        assert page.locator("#verdict .mark").evaluate(height) != page.locator("#card .mark").evaluate(height)
 
 
 def test_text_is_answered_as_it_is_typed(visit):
     with visit("/?model=dates") as page:
+        text, example = page.get_by_label("Text", exact=True), page.get_by_role("button", name="Di. 5 Dez. 1916")
         expect(headline(page)).to_have_text("1916-12-05")
-        page.get_by_label("Text", exact=True).fill("3 May 2016")
+        expect(example).to_have_attribute("aria-pressed", "true")
+        text.fill("3 May 2016")
         expect(headline(page)).to_have_text("2016-05-03")
-        expect(page.locator("#sure")).to_contain_text("was 1916-12-05")
+        expect(page.locator("#sure")).to_have_text(re.compile("^probability [^;]*$"))  # nothing is known of one's own
+        expect(example).to_have_attribute("aria-pressed", "false")
         drawing = page.get_by_role("img", name=re.compile("read from '3 May 2016'.*'6' looks at '6', character 9 "))
         expect(drawing).to_be_visible()
         assert {"3", "M", "y"} <= set(drawing.locator("text").all_text_contents())  # the characters read, as an axis
+        page.get_by_role("button", name="Undo changes").click()
+        expect(text).to_have_value("Di. 5 Dez. 1916")
+        expect(page.locator("#sure")).to_contain_text("the true answer: 1916-12-05")
+        expect(example).to_have_attribute("aria-pressed", "true")
+        text.fill("3 May 2016")
+        expect(headline(page)).to_have_text("2016-05-03")
         page.get_by_role("button", name="Keep and link").click()
         page.wait_for_url("**/attention/*")
         page.reload()
         expect(headline(page)).to_have_text("2016-05-03")
-        expect(page.get_by_label("Text", exact=True)).to_have_value("3 May 2016")
+        expect(text).to_have_value("3 May 2016")
 
 
-def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
-    examples = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
-    for example in [examples[0]] * 10 + [examples[1]]:
-        body = {"model": "japanese-vowels", "sequences": [example["sequence"]]}
-        (label,) = client.post("/predict", json=body).json()["labels"]
-
-    def kept(limit, **filters):
-        found = client.get("/attention", params={"model": "japanese-vowels", "limit": limit, **filters}).json()
-        return len(found["explanations"])
-
-    with visit() as page:
-        listed = page.locator("#stored tbody tr")
-        page.get_by_role("combobox", name="Of model").select_option("japanese-vowels")
-        expect(listed).to_have_count(10)
-        expect(listed.first).to_contain_text(label)
-        profile = client.get("/attention/summary", params={"model": "japanese-vowels"}).json()
-        expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
-        means = [step["mean"] for step in profile["steps"]]
-        assert [row["mean"] for row in rows(page, "profile", "#profile")] == pytest.approx(means)
-        with page.expect_download() as download:
-            page.get_by_role("link", name="CSV").click()
-        assert download.value.path().read_text().startswith('"id","created","model","version",')
-        page.get_by_role("button", name="Show older ones").click()
-        expect(listed).to_have_count(kept(20))
-        wanted = page.get_by_role("combobox", name="With label")
-        wanted.fill(label)  # a whole label needs no Enter
-        expect(listed).to_have_count(kept(10, label=label))
-        wanted.fill("speaker 0")
-        wanted.press("Tab")  # any other text counts once it is entered, or left
-        expect(page.get_by_text("None is kept that fits.")).to_be_visible()
-        expect(listed).to_have_count(0)
-        wanted.fill("")
-        expect(listed).to_have_count(10)
-        expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
-
-
-def test_the_profile_follows_the_filter_from_model_to_model_and_to_none(visit, client, example):
-    vowels = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
-    client.post("/predict", json={"model": "japanese-vowels", "sequences": [one["sequence"] for one in vowels]})
-    client.post("/predict", json={"model": "planted-before", "sequences": [example("planted-before")]})
-    client.delete("/attention", params={"model": "tecator"})
-    with visit() as page:
-        profile = page.locator("#profile")
-        chosen = page.get_by_role("combobox", name="Of model")
-        for model in ("japanese-vowels", "planted-before", "japanese-vowels", "japanese-vowels"):
-            chosen.select_option(model)
-            expect(page.locator("#overview")).to_contain_text(f"Weights of {model}, version 1 in")
-            count = client.get("/attention/summary", params={"model": model}).json()["count"]
-            expect(profile.get_by_role("img")).to_have_attribute("aria-label", re.compile(f"in {count} sequences"))
-            client.post("/predict", json={"model": model, "sequences": [example(model)]})
-        chosen.select_option("tecator")
-        expect(page.get_by_text("None is kept that fits.")).to_be_visible()
-        expect(page.locator("#overview")).to_be_hidden()
-        chosen.select_option("planted-before")
-        expect(page.locator("#overview")).to_contain_text("Weights of planted-before, version 1 in")
-        expect(page.get_by_role("alert")).to_be_hidden()
+def test_where_no_text_is_left_there_is_no_answer_to_keep_or_test(visit):
+    with visit("/?model=dates") as page:
+        text = page.get_by_label("Text", exact=True)
+        drawn(page, "weights-0", "rows => rows.length > 0")
+        text.fill("")
+        expect(headline(page)).to_have_text("Type a text")
+        for name in ("Keep and link", "Test this answer"):
+            expect(page.get_by_role("button", name=name)).to_be_disabled()
+        expect(page.locator("#chart")).to_be_empty()
+        text.fill("3 May 2016\x07")
+        expect(headline(page)).to_have_text("2016-05-03")
+        expect(page.locator("#top")).to_have_text("Unknown to the model: U+0007")
+        drawn(page, "weights-0", "rows => rows.length > 0")
+        expect(page.get_by_role("button", name="Keep and link")).to_be_enabled()
 
 
 def test_without_what_draws_charts_there_are_the_numbers_and_it_is_said(visit):
     nowhere = "/attention/00000000-0000-7000-8000-000000000000"  # a page without a chart
     with visit(nowhere) as page:
         expect(page.get_by_role("alert")).to_be_visible()
-        page.faults.clear()
+        excuse(page, "404")
         page.route("**/web/vega.js*", lambda route: route.abort())
         page.goto(page.url.replace(nowhere, "/?model=planted-before"))
         expect(page.get_by_role("alert")).to_contain_text("which draws the charts, received nothing that runs")
         expect(headline(page)).to_have_text("0")
         expect(page.locator("#top")).to_contain_text("step 10 72")
-        assert [fault for fault in page.faults if "ERR_FAILED" not in fault] == []
-        page.faults.clear()
+        expect(page.locator("#chart")).to_have_text("The chart could not be drawn.")
+        excuse(page, "ERR_FAILED")
         page.unroute("**/web/vega.js*")
         page.get_by_role("button", name="Example 2").click()
         drawn(page, "weights", "rows => rows.length > 0")  # it is tried again
         expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_an_address_that_leads_nowhere(visit):
-    with visit("/attention/00000000-0000-7000-8000-000000000000") as page:
+def test_an_address_that_leads_nowhere(visit, client, example):
+    with visit("/attention/nope") as page:
         expect(page.get_by_role("alert")).to_contain_text("expected the id of a kept explanation")
-        expect(page.locator("#bench")).to_be_hidden()
+        excuse(page, "404")
+        expect(headline(page)).to_be_hidden()
+        expect(page.locator("#card")).to_be_hidden()
         expect(page.get_by_role("heading", name="Stored explanations")).to_be_visible()
-        assert [fault for fault in page.faults if "404" not in fault] == []
-        page.faults.clear()
+        drop(page, "mine.csv", "1,2")
+        expect(page.get_by_role("alert")).to_contain_text("expected a model to be chosen for mine.csv")
+        page.get_by_role("combobox", name="Model", exact=True).select_option("dates")
+        expect(headline(page)).to_have_text("1916-12-05")
+        expect(page.get_by_role("alert")).to_be_hidden()
     with visit("/?model=nobody") as page:
         expect(page.get_by_role("alert")).to_contain_text("expected a model that is served")
         page.get_by_role("combobox", name="Model", exact=True).select_option("tecator")
         expect(headline(page)).to_be_visible()
         expect(page.get_by_role("alert")).to_be_hidden()
+    body = {"model": "planted-before", "sequences": [example("planted-before")] * 2}
+    id = client.post("/predict", json=body).json()["id"]
+    for asked, shown in (("99", "1"), ("all", "0")):
+        with visit(f"/attention/{id}?sequence={asked}") as page:
+            expect(page.get_by_role("combobox", name="Sequence")).to_have_value(shown)
 
 
 def test_after_work_that_failed_the_latest_is_done(visit):

@@ -1,6 +1,8 @@
 """The explorer page for everyone: its headers, who cannot see it, small screens, and what there may not be."""
 
 import itertools
+import json
+import math
 import re
 import shutil
 from importlib.metadata import version
@@ -10,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, drawn, place, rows, visiting
+from tests.e2e.browsing import WAIT, chromium, drawn, drop, place, rows, visiting
 from tests.scraping import wait_until
 from tests.service.graphs import write_model
 from tests.serving import serving
@@ -79,6 +81,101 @@ def test_a_finger_drags_a_point_sweeps_over_bars_and_scrolls_the_page(browser, s
         swipe(x, y, 0, -80)
         page.wait_for_function("top => scrollY > top", arg=top)
         assert rows(page, "masked") == [{"step": 4.5, "end": 9.5}]
+
+
+def test_two_fingers_zoom_the_chart_and_mask_nothing(browser, server):
+    url = f"{server}/?model=planted-before"
+    with visiting(browser, url, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+        drawn(page, "weights", "rows => rows.length > 0")
+        page.locator("#chart").evaluate("chart => chart.scrollIntoView({ block: 'center' })")
+        touch = page.context.new_cdp_session(page)
+        x, y = place(page, "weights", 8)
+
+        def fingers(kind, *places):
+            points = [{"x": x, "y": y, "id": id} for id, x in enumerate(places)]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        fingers("touchStart", x)
+        for moved in range(1, 9):
+            fingers("touchMove", x + 3 * moved)  # one alone sweeps
+        drawn(page, "masked", "rows => rows.length === 1")
+        fingers("touchStart", x + 24, x + 64)
+        for moved in range(1, 12):
+            fingers("touchMove", x + 24 - 8 * moved, x + 64 + 8 * moved)
+        fingers("touchEnd")
+        page.wait_for_function("() => visualViewport.scale > 1.5")
+        assert rows(page, "masked") == []
+        expect(page.get_by_role("button", name="Undo changes")).to_be_disabled()
+
+
+def test_what_is_chosen_and_how_probable_an_answer_is_are_seen_in_forced_colours(browser, server):
+    with visiting(browser, f"{server}/?model=planted-before", forced_colors="active") as page:
+        drawn(page, "weights", "rows => rows.length > 0")
+        paper = "element => getComputedStyle(element).backgroundColor"
+        pressed, other = (page.get_by_role("button", name=f"Example {number}").evaluate(paper) for number in (1, 2))
+        assert pressed != other
+        share = page.locator("#share")
+        assert share.locator("div").evaluate(paper) != share.evaluate(paper)
+
+
+def luminance(colour):
+    """Relative luminance of rgb(...), as WCAG 2 defines it."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_one_sees_where_one_may_type(browser, server, scheme):
+    with visiting(browser, f"{server}/?model=planted-before", color_scheme=scheme) as page:
+        field = page.get_by_label("Value")
+        styles = field.evaluate("field => { const { ...styles } = getComputedStyle(field); return styles; }")
+        low, high = sorted(luminance(styles[name]) for name in ("borderTopColor", "backgroundColor"))
+        assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_a_chart_that_is_wider_than_a_phone_says_where_it_goes_on(browser, server):
+    narrow = {"width": 320, "height": 800}
+    with visiting(browser, f"{server}/?model=dates", viewport=narrow) as page:
+        page.get_by_label("Text", exact=True).fill("Dienstag, 3. Mai 2016")
+        chart = page.locator("#chart")
+        expect(chart).to_have_class("more-behind")
+        chart.locator(".figure").evaluate("figure => figure.scrollTo(1000, 0)")
+        expect(chart).to_have_class("more-before")
+        page.set_viewport_size(DESKTOP)
+        expect(chart).to_have_class("")
+    with visiting(browser, f"{server}/?model=japanese-vowels", viewport=narrow) as page:
+        drawn(page, "weights", "rows => rows.length > 0")
+        expect(page.locator("#chart")).to_have_class("")
+
+
+def test_links_to_pictures_are_light_or_dark_as_the_page_is(browser, server):
+    with visiting(browser, f"{server}/?model=planted-before") as page:
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#trial")).to_be_visible()
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            for within in ("#links", "#trial"):
+                svg = page.locator(within).get_by_role("link", name="SVG")
+                expect(svg).to_have_attribute("href", re.compile(f"theme={scheme}$"))
+
+
+def test_small_weights_and_blocks_of_a_long_sequence_are_told_as_they_are(browser, tmp_path):
+    write_model(tmp_path / "models", "long", attention="shared", declare={"lengths": {"min": 8000, "max": 8000}})
+    sequence = [[0, 0]] * 4000 + [[3, 3]] + [[0, 0]] * 3999
+    with (
+        serving(models=tmp_path / "models", store=f"sqlite:{tmp_path}/x") as running,
+        visiting(browser, f"{running.url}/?model=long") as page,
+    ):
+        drop(page, "long.json", json.dumps(sequence))
+        weight = 100 * math.exp(3) / (math.exp(3) + 7999)
+        expect(page.locator("#top")).to_contain_text(f"step 4000 {weight:.2g} %")
+        page.get_by_role("button", name="Test this answer").click()
+        found = page.locator("#trial")
+        expect(found).to_contain_text("neighbours together, since the sequence is long, steps ")
+        said = re.search(r"Left out (\d+) .* steps (\d+) to (\d+) change", found.inner_text())
+        width, first, last = (int(number) for number in said.groups())
+        assert first <= 4000 <= last == first + width - 1
 
 
 def test_the_page_and_its_files_may_load_nothing_but_themselves(server):
