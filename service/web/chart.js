@@ -4,6 +4,9 @@ import { html } from "./dom.js";
 
 const OPTIONS = { ast: true, actions: false, defaultStyle: false, renderer: "svg", tooltip: { disableDefaultStyle: true } };
 
+const LETTER = 9; // pixels of a letter of a label, and of the room around it
+const isLabels = (name) => /(^|-)top$/.test(name);
+
 let library = null; // a promise of window.vegaEmbed
 
 /** What draws: asked of the server when it is needed first, and then kept by the browser. */
@@ -56,7 +59,7 @@ export class Chart {
     const { drawn, view } = this;
     for (const name of this.names) {
       const rows = datasets[name];
-      if (rows && rows !== drawn[name]) view.data(name, (drawn[name] = rows));
+      if (rows && rows !== drawn[name]) view.data(name, this.spread(name, (drawn[name] = rows)));
     }
     const ends = JSON.stringify(held);
     if (this.panels.length && ends !== drawn.ends) view.signal("held", held);
@@ -114,9 +117,23 @@ export class Chart {
       const beside = svg.width.baseVal.value - view.width();
       await view.width(Math.max(least, Math.min(most, this.host.clientWidth - beside))).runAsync();
     }
+    for (const name of this.names.filter(isLabels)) view.data(name, this.spread(name, this.drawn[name]));
+    await view.runAsync();
     if (this.figure.scrollWidth > this.figure.clientWidth) this.figure.tabIndex = 0; // to scroll by keyboard
     else this.figure.removeAttribute("tabindex");
     this.cue();
+  }
+
+  /** Rows of labels, the most important first: those that would be on top of another have no text. All others as they are. */
+  spread(name, rows) {
+    if (!isLabels(name) || !rows.length || !this.panels.length) return rows;
+    const [first, last] = this.view.scale("x").domain(), pixels = this.view.width() / (last - first);
+    const kept = [];
+    return rows.map((row) => {
+      const free = kept.every((other) => Math.abs(row.step - other.step) * pixels >= (LETTER * (row.text.length + other.text.length)) / 2);
+      if (free && row.text) kept.push(row);
+      return { ...plain(row), text: free ? row.text : "" };
+    });
   }
 
   /** Marks the sides on which there is more to scroll to. */
@@ -126,6 +143,9 @@ export class Chart {
     classList.toggle("more-behind", scrollLeft + clientWidth < scrollWidth - 1);
   }
 }
+
+/** A row without what Vega has noted on it. */
+export const plain = (row) => Object.fromEntries(Object.entries(row));
 
 /** All of a definition but its data and what it says in words. */
 const frame = ({ datasets, description, title, ...rest }) => JSON.stringify(rest);

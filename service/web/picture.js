@@ -1,7 +1,7 @@
 // The chart of what the bench holds: drawn by the server's definition, with what the page alone knows put into its data.
 
 import { latest, post } from "./api.js";
-import { vega } from "./chart.js";
+import { plain, vega } from "./chart.js";
 import { byId, html, theme } from "./dom.js";
 import { fail } from "./problem.js";
 import { rowsOf } from "./rows.js";
@@ -85,7 +85,9 @@ function parts({ answer, done: { trial }, manifest, sequence, text }) {
   const { attention, label, perFeature, prediction, probability } = answer;
   const common = { model, version, attention: perFeature ?? attention, label };
   if (text) return { ...common, text: sequence ?? "·".repeat(attention[0].length), answer: prediction, prediction: probability };
-  return { ...common, features, sequence, prediction, importance: trial?.leave_one_out?.changes };
+  if (!trial?.leave_one_out) return { ...common, features, sequence, prediction };
+  const { baseline, leave_one_out: { changes, width }, unit } = trial;
+  return { ...common, features, sequence, prediction, importance: changes, width, baseline, unit };
 }
 
 /** Rows of the data that are the page's own, see choosing.py. */
@@ -125,5 +127,4 @@ function axes({ chart, edited, first, pointer }, panels, { values, weights }) {
   return Object.fromEntries(panels.filter(({ kind }) => kind in sizes).map((panel) => [panel.name, held(panel)]));
 }
 
-/** Rows without what Vega has noted on them. */
-const copies = (rows = []) => rows.map((row) => Object.fromEntries(Object.entries(row)));
+const copies = (rows = []) => rows.map(plain);

@@ -31,6 +31,7 @@ function alone({ leave_one_out: { rank_correlation: rank, top: [first], width },
 }
 
 function most({ step, weight }, change, width, answer, sequence) {
+  if (typeof sequence === "string") return `${JSON.stringify(sequence[step])}, character ${step}, changes the prediction most (${change}; it has ${percent(weight)} of the weight).`;
   if (width === 1) return `step ${step} changes the prediction most (${change}; it has ${percent(weight)} of the weight).`;
   const from = step - (step % width), to = Math.min(from + width, sequence.length) - 1;
   const sum = answer.attention.slice(from, to + 1).reduce((a, b) => a + b, 0);

@@ -137,7 +137,7 @@ def test_one_sees_where_one_may_type(browser, server, scheme):
 def test_a_chart_that_is_wider_than_a_phone_says_where_it_goes_on(browser, server):
     narrow = {"width": 320, "height": 800}
     with visiting(browser, f"{server}/?model=dates", viewport=narrow) as page:
-        page.get_by_label("Text", exact=True).fill("Dienstag, 3. Mai 2016")
+        page.get_by_label("Text", exact=True).fill("Dienstag, den 3. Mai des Jahres 2016")
         chart = page.locator("#chart")
         expect(chart).to_have_class("more-behind")
         chart.locator(".figure").evaluate("figure => figure.scrollTo(1000, 0)")
@@ -147,6 +147,24 @@ def test_a_chart_that_is_wider_than_a_phone_says_where_it_goes_on(browser, serve
     with visiting(browser, f"{server}/?model=japanese-vowels", viewport=narrow) as page:
         drawn(page, "weights", "rows => rows.length > 0")
         expect(page.locator("#chart")).to_have_class("")
+
+
+OVERLAPPING = """() => {
+    const labels = [...document.querySelectorAll("#chart svg .mark-text text")].filter((text) => text.textContent);
+    const boxes = labels.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const across = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1;
+    const down = (a, b) => Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+    return boxes.flatMap(([one, a], i) => boxes.slice(i + 1)
+        .filter(([, b]) => across(a, b) && down(a, b)).map(([other]) => `${one} and ${other}`));
+}"""
+
+
+@pytest.mark.parametrize("model", ["japanese-vowels", "planted-after", "tecator"])
+def test_no_label_of_a_chart_is_on_top_of_another_on_a_phone(browser, server, model):
+    with visiting(browser, f"{server}/?model={model}", viewport={"width": 320, "height": 800}) as page:
+        page.get_by_role("button", name="Test this answer").click()
+        drawn(page, "changes", "rows => rows.length > 0")
+        assert page.evaluate(OVERLAPPING) == []
 
 
 def test_links_to_pictures_are_light_or_dark_as_the_page_is(browser, server):

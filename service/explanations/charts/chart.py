@@ -12,7 +12,7 @@ from service.explanations.charts.words import LINE, TITLE, lines
 Row = dict[str, Any]
 Data = dict[str, list[Row]]
 View = alt.Chart | alt.LayerChart | alt.VConcatChart | alt.ConcatChart | alt.FacetChart
-WIDTHS = {"least": 160, "most": 1200}  # pixels between which a page may make a chart over time
+WIDTHS = {"least": 140, "most": 1200}  # pixels between which a page may make a chart over time
 PADDING = 12
 OFFSET = 10  # pixels beneath a title
 

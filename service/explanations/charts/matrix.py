@@ -13,7 +13,7 @@ from service.explanations.charts.words import NAMED, NO_ATTENTION, describe, fir
 from service.explanations.record import Explanation
 
 FRAMED = "in each row the heaviest cell is framed, with its weight in percent"
-CELL, LEAST_CELL = 20, 14  # pixels of a character, and on a page
+CELL, LEAST_CELL = 20, 12  # pixels of a character, and on a page
 DOTS = "…"
 
 
@@ -67,7 +67,8 @@ def matrix_view(drawn: Drawn, name: str, title: alt.Title) -> alt.LayerChart:
     y = alt.Y("out:O").title(None).scale(domain=list(down)).axis(_characters(down, "left"))
     color = alt.Color("weight:Q").scale(range="heatmap", domain=[0, 1]).legend(None)
     cells = alt.Chart(alt.NamedData(f"weights-{name}"))
-    heat = cells.mark_rect(tooltip=True).encode(x=x, y=y, color=color)
+    tooltip = [alt.Tooltip("read:N"), alt.Tooltip("written:N"), alt.Tooltip("weight:Q").format(".2~%")]
+    heat = cells.mark_rect().encode(x=x, y=y, color=color, tooltip=tooltip)
     heaviest = alt.Chart(alt.NamedData(f"heaviest-{name}")).encode(x=x, y=y)
     ring = heaviest.mark_rect(style="ring")
     number = heaviest.encode(text=alt.Text("text:N"))
@@ -84,7 +85,13 @@ def matrix_data(drawn: Drawn, name: str) -> Data:
     """
     seen = drawn.weights[: drawn.rows, drawn.columns]
     cells = [
-        {"in": drawn.columns[column], "out": int(row), "weight": round(float(seen[row, column]), 4)}
+        {
+            "in": drawn.columns[column],
+            "out": int(row),
+            "weight": round(float(seen[row, column]), 4),
+            "read": f"{_visible(drawn.text[drawn.columns[column]])} at {drawn.columns[column]}",
+            "written": f"{_visible(drawn.answer[row])} at {row}",
+        }
         for row, column in np.argwhere(seen >= LEAST)
     ]
     best = [
