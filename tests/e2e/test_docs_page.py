@@ -3,9 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium
-
-expect.set_options(timeout=WAIT)
+from tests.e2e.browsing import chromium
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pyarrow import parquet
 
 from tests.service.graphs import mean_model, write_model
 from tests.serving import MODELS, serving
-from tests.valkeys import valkey_server
 
 SEQUENCES = [[[1, 2], [3, 4], [5, 6]], [[0.5, 0.1], [0.1, 0.1], [0.1, 0.4]]]
 BINARY = {"task": "binary", "labels": ["no", "yes"]}
@@ -29,17 +28,8 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def valkey():
-    with valkey_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module", params=["sqlite", "valkey"])
-def client(request, models, tmp_path_factory):
-    url = f"sqlite:{tmp_path_factory.mktemp('store') / 'x.sqlite3'}"
-    if request.param == "valkey":
-        url = request.getfixturevalue("valkey").url
-    with serving(models=models, store=url) as running, httpx.Client(base_url=running.url, timeout=30) as client:
+def client(models, store):
+    with serving(models=models, store=store) as running, httpx.Client(base_url=running.url, timeout=30) as client:
         yield client
 
 

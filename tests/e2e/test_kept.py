@@ -8,10 +8,6 @@ import pytest
 
 from tests.service.graphs import mean_model, write_model
 from tests.serving import serving
-from tests.valkeys import valkey_server
-
-SEQUENCE = [[1, 2], [3, 4], [5, 6]]
-
 
 SEQUENCE = [[1, 2], [3, 4], [5, 6]]
 OTHER = [[0.5, 0.1], [0.1, 0.1], [0.1, 0.4]]
@@ -30,17 +26,8 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def valkey():
-    with valkey_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module", params=["sqlite", "valkey"])
-def client(request, models, tmp_path_factory):
-    url = f"sqlite:{tmp_path_factory.mktemp('store') / 'x.sqlite3'}"
-    if request.param == "valkey":
-        url = request.getfixturevalue("valkey").url
-    with serving(models=models, store=url) as running, httpx.Client(base_url=running.url, timeout=30) as client:
+def client(models, store):
+    with serving(models=models, store=store) as running, httpx.Client(base_url=running.url, timeout=30) as client:
         yield client
 
 

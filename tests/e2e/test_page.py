@@ -8,22 +8,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, drag, drawn, drop, excuse, place, rows, tallest, visiting
+from tests.e2e.browsing import drag, drawn, drop, excuse, place, rows, tallest
 from tests.serving import MODELS
-
-expect.set_options(timeout=WAIT)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser, server):
-    """visit(path) is the page there, as a context."""
-    return lambda path="/", **options: visiting(browser, server + path, **options)
 
 
 def headline(page):

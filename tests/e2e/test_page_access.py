@@ -12,19 +12,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, drawn, drop, place, rows, visiting
+from tests.e2e.browsing import drawn, drop, place, rows, visiting
 from tests.scraping import wait_until
 from tests.service.graphs import write_model
 from tests.serving import serving
 
-expect.set_options(timeout=WAIT)
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,24 +2,9 @@
 
 import json
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, drop, excuse, visiting
-
-expect.set_options(timeout=WAIT)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser, server):
-    """visit(path) is the page there, as a context."""
-    return lambda path="/", **options: visiting(browser, server + path, **options)
+from tests.e2e.browsing import drop, excuse
 
 
 def test_a_dropped_file_is_predicted_and_what_is_wrong_with_one_is_said(visit, client, example):

@@ -2,26 +2,12 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, caught, chromium, drawn, excuse, hold, place, rows, visiting
+from tests.e2e.browsing import caught, drawn, excuse, hold, place, rows
 
-expect.set_options(timeout=WAIT)
 PREDICT, DRAW = "**/predict", "**/attention/draw.vl.json*"
 TECATOR, PLANTED = 100, 20  # steps
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser, server):
-    """visit(path) is the page there, as a context."""
-    return lambda path="/", **options: visiting(browser, server + path, **options)
 
 
 def headline(page):

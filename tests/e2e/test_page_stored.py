@@ -6,22 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browsing import WAIT, chromium, rows, visiting
+from tests.e2e.browsing import rows
 from tests.serving import MODELS
-
-expect.set_options(timeout=WAIT)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser, server):
-    """visit(path) is the page there, as a context."""
-    return lambda path="/", **options: visiting(browser, server + path, **options)
 
 
 def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
