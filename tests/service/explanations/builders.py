@@ -1,4 +1,6 @@
 import asyncio
+import itertools
+from functools import cache
 
 import numpy as np
 import uuid_utils
@@ -6,11 +8,13 @@ import uuid_utils
 from service.explanations.record import Explanation
 from service.ragged import Ragged
 
+numbers = itertools.count()
+
 
 def explanation(*, steps=(5,), features=2, per_feature=False, with_attention=True, created=1000.0, **changes):
     """An explanation of random sequences, `steps` long each, of so many features or of those with these names."""
     random = np.random.default_rng(0)
-    names = features if isinstance(features, list) else [f"x{i}" for i in range(features)]
+    names = features if isinstance(features, list) else names_of(features, per_feature)
     shapes = [(n, len(names)) if per_feature else (n,) for n in steps]
     weights = [random.random(shape).astype(np.float32) for shape in shapes]
     fields = {
@@ -42,6 +46,18 @@ def text_explanation(weights, text=None, count=1, **changes):
         "attention": Ragged.of_matrices([weights.astype(np.float32)] * count),
     }
     return explanation(steps=(length,) * count, features=["character"], **{**fields, **changes})
+
+
+def at(seconds):
+    """Fields of an explanation made at that time, with an id above those of others of the same millisecond."""
+    id = int(seconds * 1000).to_bytes(6, "big") + b"\x70\0\x80" + next(numbers).to_bytes(7, "big")
+    return {"id": str(uuid_utils.UUID(bytes=id)), "created": seconds}
+
+
+@cache
+def names_of(features, per_feature):
+    """Of the features of a model, whose explanations all have the list of its manifest."""
+    return [f"x{i}" for i in range(features)]
 
 
 def put(store, one):
