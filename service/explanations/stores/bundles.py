@@ -15,6 +15,7 @@ from service.explanations.record import Explanation, Ragged
 
 T = TypeVar("T")
 ID = 16  # bytes, of which the first 6 are the milliseconds since 1970
+CLOCKS_S = 1.0  # an id is made a moment before its explanation
 MOST, MOST_BYTES = 128, 256_000  # explanations that are kept in one record, and their size: to read one reads them all
 INT, FLOAT = np.dtype("<i4"), np.dtype("<f4")  # of what is kept of arrays
 SPAN = 5  # bytes
@@ -75,12 +76,30 @@ class Bundle(Head, frozen=True, array_like=True):
 
     @classmethod
     def join(cls, bundles: Sequence["Bundle"]) -> "Bundle":
-        """All of bundles of the same version of a model, at least one."""
+        """All of bundles of the same `shape`, at least one."""
         if len(bundles) == 1:
             return bundles[0]
         created = [created for one in bundles for created in one.created]
         counts = [count for one in bundles for count in one.counts]
         return cls(b"".join([one.ids for one in bundles]), created, counts, *_rest(bundles))
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What bundles have in common that are one array each when they are joined: a version of a model that was
+        replaced in its place may have another.
+        """
+        lists = (self.labels, self.texts, self.answers, self.unknown, self.beams)
+        return (
+            self.model,
+            self.version,
+            self.task,
+            tuple(self.features),
+            tuple(self.classes),
+            self.predictions.shape[1:],
+            _shape(self.sequences),
+            _shape(self.attention),
+            *[part is None for part in lists],
+        )
 
     @property
     def last(self) -> bytes:
@@ -125,10 +144,15 @@ class Bundle(Head, frozen=True, array_like=True):
 
 
 def encode(explanations: Iterable[Explanation]) -> list[bytes]:
-    """All of them as few encoded bundles, each of one version of a model, and of ids of one `span`."""
-    alike: defaultdict[tuple[str, int, str], list[Explanation]] = defaultdict(list)
+    """All of them as few encoded bundles, each of one version of a model, of one shape, and of ids of one `span`.
+
+    A model that is replaced in its place has a manifest of its own, of which `features` is: the same list stands for
+    the same shape, and takes less time than to look at all arrays.
+    """
+    alike: defaultdict[tuple[object, ...], list[Explanation]] = defaultdict(list)
     for one in explanations:
-        alike[one.model, one.version, one.id[:SPAN_DIGITS]].append(one)
+        made_of = (id(one.features), one.sequences is None, one.attention is None)
+        alike[one.model, one.version, one.id[:SPAN_DIGITS], *made_of].append(one)
     return [_encode_one(*some) if len(some) == 1 else _encode_alike(some) for some in alike.values()]
 
 
@@ -179,15 +203,16 @@ def _encode_alike(some: Sequence[Explanation]) -> bytes:
     return _encoder.encode(fields)
 
 
-def merge(records: Iterable[bytes]) -> Iterator[Bundle]:
-    """Encoded bundles as fewer, each of one version of a model, of ids of one `span`, and not much above `MOST`."""
-    alike: dict[tuple[str, int, bytes], tuple[list[Bundle], int, int]] = {}
-    for record in records:
-        one = decode(record)
-        key = (one.model, one.version, one.ids[:SPAN])
+def merge(bundles: Iterable[tuple[Bundle, int]]) -> Iterator[Bundle]:
+    """Bundles, with their bytes each, as fewer: each of one version of a model, of one shape, of ids of one `span`, and
+    not much above `MOST`.
+    """
+    alike: dict[tuple[object, ...], tuple[list[Bundle], int, int]] = {}
+    for one, length in bundles:
+        key = (one.ids[:SPAN], *one.shape)
         some, count, size = alike.pop(key, ([], 0, 0))
         some.append(one)
-        count, size = count + len(one), size + len(record)
+        count, size = count + len(one), size + length
         if count >= MOST or size >= MOST_BYTES:
             yield Bundle.join(some)
         else:
@@ -199,6 +224,11 @@ def merge(records: Iterable[bytes]) -> Iterator[Bundle]:
 def span(id: bytes) -> tuple[bytes, bytes]:
     """The least and the largest id of the 0.256 s in which this one was made; no bundle reaches into two of them."""
     return id[:SPAN] + bytes(ID - SPAN), id[:SPAN] + b"\xff" * (ID - SPAN)
+
+
+def least_id(seconds: float) -> bytes:
+    """What ids of that time begin with, in seconds since 1970: their milliseconds."""
+    return int(max(0, seconds) * 1000).to_bytes(6, "big")
 
 
 def _rest(parts: Sequence[Bundle]) -> tuple[Any, ...]:
@@ -219,6 +249,10 @@ def _rest(parts: Sequence[Bundle]) -> tuple[Any, ...]:
         _chain([one.unknown for one in parts]),
         _chain([one.beams for one in parts]),
     )
+
+
+def _shape(part: Ragged | None) -> object:
+    return None if part is None else (part.values.shape[1:], part.widths is None)
 
 
 def _join(parts: list[Ragged | None]) -> Ragged | None:
@@ -281,4 +315,5 @@ def from_wire(kind: type, value: Any) -> Any:
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
 decode = msgspec.msgpack.Decoder(Bundle, dec_hook=from_wire).decode
+BEGINNING = _encoder.encode([None] * len(Bundle.__struct_fields__))[:3]  # of every encoded bundle
 decode_head = msgspec.msgpack.Decoder(Head).decode

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 from uuid_utils import UUID
 
-from service.explanations.stores.bundles import SPAN, Bundle, Head, decode_head, span
+from service.explanations.stores.bundles import CLOCKS_S, ID, SPAN, Bundle, Head, decode_head, least_id, span
 from service.explanations.stores.store import Entry, Filter
 
 AT_A_TIME = 64  # bundles that are read as one row
@@ -45,25 +45,24 @@ class Match(NamedTuple):
         return Entry(id, created, head.model, head.version, count, labels)
 
 
-def add(db: sqlite3.Connection, sequence: int, last: bytes, created: float, bundle: Bundle) -> None:
-    """Adds a bundle, of this number, largest id and latest time."""
+def add(db: sqlite3.Connection, sequence: int, last: bytes, created: float, bundle: Bundle) -> bool:
+    """Adds a bundle, of this number, largest id and latest time; False where there is one of the same largest id."""
     labels = msgspec.json.encode(sorted(set(bundle.labels or []))).decode()
     row = (last, sequence, created, bundle.model, bundle.version, labels, bundle.encode_head())
-    db.execute("INSERT INTO catalogue VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    return db.execute("INSERT OR IGNORE INTO catalogue VALUES (?, ?, ?, ?, ?, ?, ?)", row).rowcount == 1
 
 
-def find(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, limit: int) -> list[Match]:
+def find(db: sqlite3.Connection, filter: Filter, oldest: float, bound: int, limit: int) -> list[Match]:
     """The newest that pass the filter, newest first.
 
     Args:
         oldest: seconds since 1970; what was made before has been kept long enough.
-        max_count: so many are kept.
+        bound: number up to which all are gone.
     """
     since = max(oldest, filter.since.timestamp() if filter.since else 0)
-    [bound] = db.execute("SELECT coalesce(max(sequence), 0) - ? FROM bundles", (max_count,)).fetchone()
     where, values = _conditions(filter, since, bound)
     found: list[Match] = []
-    for _, some in groupby(_rows(db, where, values), lambda row: row[0][:SPAN]):
+    for _, some in groupby(_rows(db, where, values, _below(filter)), lambda row: row[0][:SPAN]):
         matches = [match for _, sequence, head in some for match in _matches(sequence, head, filter, since, bound)]
         found += sorted(matches, key=lambda match: match.id, reverse=True)
         if len(found) >= limit:
@@ -71,11 +70,22 @@ def find(db: sqlite3.Connection, filter: Filter, oldest: float, max_count: int, 
     return found[:limit]
 
 
-def _rows(db: sqlite3.Connection, where: str, values: list[object]) -> Iterator[tuple[bytes, int, bytes]]:
-    """`last`, number and head of bundles, newest first, `AT_A_TIME` of them as one row of the result: at every row
-    Python's lock is let go, and predictions take it.
+def _below(filter: Filter) -> bytes:
+    """The largest ids of all bundles of which some explanation passes are below this."""
+    ends = [b"\xff" * ID]
+    if filter.before is not None:
+        ends.append(span(UUID(filter.before).bytes)[1])
+    if filter.until is not None:
+        ends.append(span(least_id(filter.until.timestamp() + CLOCKS_S))[1])
+    return min(ends)
+
+
+def _rows(
+    db: sqlite3.Connection, where: str, values: list[object], before: bytes
+) -> Iterator[tuple[bytes, int, bytes]]:
+    """`last`, number and head of bundles below `before`, newest first, `AT_A_TIME` of them as one row of the result:
+    at every row Python's lock is let go, and predictions take it.
     """
-    before = b"\xff" * 16
     while True:
         [text] = db.execute(
             "SELECT group_concat(hex(last) || ' ' || sequence || ' ' || hex(head)) FROM (SELECT last, sequence, head "  # noqa: S608
@@ -100,8 +110,6 @@ def _conditions(filter: Filter, since: float, bound: int) -> tuple[str, list[obj
         conditions["version = ?"] = filter.version
     if filter.label is not None:
         conditions["instr(labels, ?)"] = msgspec.json.encode(filter.label).decode()
-    if filter.before is not None:
-        conditions["last <= ?"] = span(UUID(filter.before).bytes)[1]
     return " AND ".join(conditions), list(conditions.values())
 
 

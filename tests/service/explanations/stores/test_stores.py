@@ -1,23 +1,23 @@
 """The contract of a store, which each of them keeps."""
 
 import asyncio
-import itertools
+import random
 import time
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
-from uuid_utils import UUID
 
 from service.explanations.record import Ragged
+from service.explanations.stores import sqlite, valkey
 from service.explanations.stores.sqlite import SQLiteStore
 from service.explanations.stores.store import Filter
 from service.explanations.stores.valkey import ValkeyStore
-from tests.service.explanations.builders import explanation, put
+from tests.service.explanations.builders import at, explanation, put
 from tests.valkeys import valkey_server
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
-numbers = itertools.count()
 
 
 class Clock:
@@ -175,12 +175,6 @@ def test_what_is_deleted_is_gone(kept):
     assert kept.ids() == kept.ids(label="yes") == kept.ids(model="m", version=1) == [other]
 
 
-def at(seconds):
-    """Fields of an explanation made at that time, with an id above those of others of the same millisecond."""
-    id = int(seconds * 1000).to_bytes(6, "big") + b"\x70\0\x80" + next(numbers).to_bytes(7, "big")
-    return {"id": str(UUID(bytes=id)), "created": seconds}
-
-
 def test_what_is_read_is_what_is_listed_whole(kept):
     ids = [*kept.put(count=3), kept.put(model="other")]
     for filter in ({}, {"model": "m"}, {"label": "yes"}, {"model": "nobody"}, {"before": ids[1]}):
@@ -222,6 +216,71 @@ def test_all_that_pass_a_filter_are_deleted(kept):
     assert kept.ids() == kept.read() == [other]
     assert kept.delete_all(model="m") == 1
     assert kept.ids() == []
+
+
+@pytest.fixture
+def in_pages(monkeypatch):
+    """What is deleted is deleted two at a time."""
+    monkeypatch.setattr(sqlite, "UNTIDY", 2)
+    monkeypatch.setattr(valkey, "MANY", 2)
+
+
+def test_what_comes_after_it_was_asked_for_is_not_deleted(kept, in_pages):
+    kept.close()
+    kept.open(max_count=100_000)
+    old = kept.put(count=60)
+
+    async def delete_while_others_come():
+        deleting, came = asyncio.create_task(kept.store.delete_all(Filter(model="m"))), []
+        while len(await kept.store.latest(Filter(), 60)) == len(old):
+            pass  # it has not begun
+        while not deleting.done() and len(came) < 10_000:
+            one = explanation(created=kept.clock.now)
+            await put(kept.store, one)
+            came.append(one.id)
+        return await deleting, came
+
+    count, came = kept.do(delete_while_others_come())
+    assert count == len(old)
+    assert kept.ids(limit=100_000) == came[::-1]
+
+
+def test_what_is_deleted_leaves_room(kept):
+    precious = kept.put()
+    for _ in range(3):
+        for one in [kept.put() for _ in range(4)]:
+            kept.delete(one)
+    assert kept.ids() == [precious]
+    following = [kept.put() for _ in range(5)]
+    assert kept.ids() == following[::-1]
+    assert kept.get(precious) is None
+
+
+def test_what_had_to_go_does_not_come_back_where_others_are_deleted(kept):
+    ids = kept.put(count=4) + kept.put(count=4)
+    kept.delete(ids[5])
+    kept.delete(ids[3])
+    assert kept.ids() == [ids[7], ids[6], ids[4]]
+    newest = kept.put()
+    assert kept.ids() == [newest, ids[7], ids[6], ids[4]]
+    assert [id for id in ids if kept.get(id)] == [ids[4], ids[6], ids[7]]
+
+
+def test_the_newest_of_those_that_are_there_are_kept_whatever_is_deleted(kept):
+    """Against a list that does the same."""
+    kept.close()
+    kept.open(max_count=20)
+    choose, there = random.Random(0), []
+    for _ in range(60):
+        there = [*there, *kept.put(count=choose.randint(1, 6), labels=[choose.choice("ab")])][-20:]
+        for id in choose.sample(there, min(len(there), choose.randint(0, 3))):
+            assert kept.delete(id) is True
+            there.remove(id)
+        if choose.random() < 0.1:
+            gone = kept.ids(limit=50, label="a")
+            assert kept.delete_all(label="a") == len(gone)
+            there = [id for id in there if id not in gone]
+        assert kept.ids(limit=50) == there[::-1]
 
 
 def test_one_of_those_kept_together_is_deleted_alone(kept):
@@ -270,6 +329,17 @@ def test_notes_go_with_what_they_are_about(kept):
         assert note(gone) is None
 
 
+def check_all_come_back(kept, made):
+    for before in made:
+        after = kept.get(before.id)
+        for field in after.__struct_fields__:
+            one, other = getattr(before, field), getattr(after, field)
+            if isinstance(one, Ragged | np.ndarray):
+                assert [part.tolist() for part in one] == [part.tolist() for part in other]
+            else:
+                assert one == other
+
+
 def test_those_kept_together_come_back_as_they_were(kept):
     """Of two models, of different lengths, one of them of texts."""
     numbers = [explanation(created=kept.clock.now, steps=steps, labels=None) for steps in ((2,), (3, 4), (5,))]
@@ -292,14 +362,42 @@ def test_those_kept_together_come_back_as_they_were(kept):
         await asyncio.gather(*(put(kept.store, one) for one in made))
 
     kept.do(keep())
-    for before in made:
-        after = kept.get(before.id)
-        for field in after.__struct_fields__:
-            one, other = getattr(before, field), getattr(after, field)
-            if isinstance(one, Ragged | np.ndarray):
-                assert [part.tolist() for part in one] == [part.tolist() for part in other]
-            else:
-                assert one == other
+    check_all_come_back(kept, made)
+
+
+SHAPES = [
+    {},
+    {"per_feature": True},
+    {"with_attention": False},
+    {"features": 3},
+    {"sequences": None},
+    {"labels": None},
+    {"predictions": np.full((1, 2), 0.5, np.float32)},
+    {"task": "regression", "classes": []},
+]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_those_of_a_version_whose_shape_has_changed_come_back_as_they_were(kept, together):
+    """A model may be replaced in its place, by one with a manifest of its own."""
+    kept.close()
+    kept.open(max_count=50)
+    made = []
+    for shape in SHAPES:
+        some = [explanation(created=kept.clock.now, **shape) for _ in range(2)]
+        names = some[0].features.copy()
+        made += [msgspec.structs.replace(one, features=names) for one in some]
+
+    async def keep():
+        waiting = [made] if together else [[one] for one in made]
+        for some in waiting:
+            await asyncio.gather(*(put(kept.store, one) for one in some))
+
+    kept.do(keep())
+    kept.close()
+    kept.open(max_count=50)
+    check_all_come_back(kept, made)
+    assert sorted(kept.ids(limit=50)) == sorted(one.id for one in made)
 
 
 def test_a_restart_finds_what_was_kept(kept):
