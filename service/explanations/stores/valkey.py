@@ -16,18 +16,20 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from uuid_utils import UUID
 from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
-from valkey.exceptions import ValkeyError
+from valkey.exceptions import ResponseError, ValkeyError
 
 from service.errors import StartupError
 from service.explanations.record import Explanation
-from service.explanations.stores.bundles import decode, encode
+from service.explanations.stores.bundles import CLOCKS_S, decode, encode, least_id
 from service.explanations.stores.groups import Groups, Kept
 from service.explanations.stores.store import Entry, Filter, StoreDown, StoreError
 
@@ -38,9 +40,9 @@ PREFIX = b"attention:"
 CONNECT_S = 0.5
 COMMAND_S = 2.0  # until an answer: as long as a prediction waits, once, for a store that went away
 PAUSE_S = 0.5  # from one look at whether it is back to the next
-CONNECTIONS = 8
-MANY = 100  # asked for at once: others wait for all of them
-CLOCKS_S = 1.0  # an id is made a moment before its explanation
+CONNECTIONS = 8  # to ask with; another one keeps, and waits for none of them
+OPTIONS = ("ssl_", "db", "socket_timeout", "socket_connect_timeout")  # of the URL, or what they begin with
+MANY, LISTED = 100, 1000  # explanations, and entries, that are asked for at once: others wait for all of them
 ID_S = 0.001  # what ids tell apart
 
 SETS = """
@@ -63,8 +65,10 @@ local function forget(entry)
 end
 """
 # Arguments: how many are kept, how long in seconds, the least id that is not too old, then entry, record, entry, ...
-# Forgets what is too much or too old; no more than 1,000 besides, or all others would wait.
+# Forgets what is too much or too old; no more than 1,000 besides, or all others would wait. With nothing to keep it
+# writes a key of no meaning, since a full Valkey, or a replica that only reads, would do all the rest.
 KEEP = f"""{SETS}
+if #ARGV == 3 then redis.call('SET', KEYS[1] .. 'look', '', 'EX', 1) end
 for i = 4, #ARGV, 2 do
   local ends = 1000 * (cmsgpack.unpack(string.sub(ARGV[i], 17))[1] + ARGV[2])
   redis.call('SET', record(ARGV[i]), ARGV[i + 1], 'PXAT', string.format('%.0f', ends))
@@ -98,7 +102,7 @@ class ValkeyStore:
     """A `Store` in Valkey, bounded by count and by age.
 
     What is put is kept in groups. Once Valkey has failed, nobody waits for it: everything fails at once until it has
-    answered to a look of our own, twice a second.
+    answered to a look of our own, twice a second. Where it answers, but does not keep, only what is put fails.
 
     Args:
         url: `valkey://[[user]:password@]host[:port][/db]`, or `valkeys://` for TLS.
@@ -107,7 +111,7 @@ class ValkeyStore:
         clock: seconds since 1970.
 
     Attributes:
-        trouble: see `Store.trouble`: how it failed, until it answers again.
+        trouble: see `Store.trouble`: how it failed, until it keeps again.
 
     Raises:
         StartupError: the URL is none.
@@ -115,19 +119,21 @@ class ValkeyStore:
 
     def __init__(self, url: str, max_count: int, max_age: float, clock: Callable[[], float] = time.time) -> None:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
-        self._client = _connect(url)
-        self._keep, self._forget = self._client.register_script(KEEP), self._client.register_script(FORGET)
+        self._client, self._keeping = _connect(url, CONNECTIONS), _connect(url, 1)
+        self._keep, self._forget = self._keeping.register_script(KEEP), self._client.register_script(FORGET)
         self._keep_note = self._client.register_script(NOTE)
+        self._free = asyncio.Semaphore(CONNECTIONS)
         self._groups: Groups[Row] = Groups(self._write)
         self._recovery: asyncio.Task[None] | None = None
         self.trouble: str | None = None
+        self._answers = True
 
     async def open(self) -> None:
         """See `Store.open`. Without Valkey the server starts all the same: predictions do not need it."""
         try:
-            await self._look()
+            await self._run_keep([])
         except ValkeyError as error:
-            self._went_away(error)
+            self._failed(error)
 
     def put(self, explanation: Explanation, kept: Kept) -> None:
         """See `Store.put`."""
@@ -149,19 +155,19 @@ class ValkeyStore:
         """See `Store.get`."""
         key = _key(id)
         record = key and await self._ask(self._client.get, PREFIX + b"record:" + key)
-        explanation = decode(record)[0] if record else None
+        explanation = _read(record, id) if record else None
         return explanation if explanation and explanation.created >= self._oldest() else None
 
     async def latest(self, filter: Filter, limit: int) -> list[Entry]:
         """See `Store.latest`."""
         since = max(self._oldest(), filter.since.timestamp() if filter.since else 0)
         until = filter.until.timestamp() if filter.until else math.inf
-        least = b"[" + _least_id(since - CLOCKS_S)
+        least = b"[" + least_id(since - CLOCKS_S)
         above = [UUID(filter.before).bytes] if filter.before else []
-        above += [_least_id(until + ID_S)] if filter.until else []
+        above += [least_id(until + ID_S)] if filter.until else []
         most = b"(" + min(above) if above else b"+"
         found: list[Entry] = []
-        while (missing := limit - len(found)) > 0:
+        while (missing := min(LISTED, limit - len(found))) > 0:
             some = await self._ask(
                 self._client.zrange, PREFIX + _set(filter), most, least, desc=True, bylex=True, offset=0, num=missing
             )
@@ -173,11 +179,12 @@ class ValkeyStore:
 
     async def read(self, filter: Filter, limit: int) -> list[Explanation]:
         """See `Store.read`."""
-        keys = [PREFIX + b"record:" + UUID(entry.id).bytes for entry in await self.latest(filter, limit)]
+        ids = [entry.id for entry in await self.latest(filter, limit)]
         found: list[Explanation] = []
-        for start in range(0, len(keys), MANY):
-            records = await self._ask(self._client.mget, keys[start : start + MANY])
-            found += [decode(record)[0] for record in records if record]
+        for start in range(0, len(ids), MANY):
+            some = ids[start : start + MANY]
+            records = await self._ask(self._client.mget, [PREFIX + b"record:" + UUID(id).bytes for id in some])
+            found += [_read(record, id) for id, record in zip(some, records, strict=True) if record]
         return found
 
     async def delete(self, id: str) -> bool:
@@ -190,6 +197,7 @@ class ValkeyStore:
         count = 0
         while entries := await self.latest(filter, MANY):
             count += await self._ask(self._forget, keys=[PREFIX], args=[UUID(entry.id).bytes for entry in entries])
+            filter = replace(filter, before=entries[-1].id)  # what comes meanwhile is newer, and not meant
         return count
 
     async def note(self, id: str, name: str) -> bytes | None:
@@ -209,11 +217,20 @@ class ValkeyStore:
         await self._groups.settle()
         if self._recovery is not None:
             self._recovery.cancel()
-        await self._client.aclose()
+        for client in (self._client, self._keeping):
+            await client.aclose()
 
     async def _write(self, rows: list[Row]) -> None:
-        arguments = [self._max_count, self._max_age, _least_id(self._oldest()), *(part for row in rows for part in row)]
-        await self._ask(self._keep, keys=[PREFIX], args=arguments)
+        if self.trouble is not None:
+            raise StoreDown(self.trouble)
+        try:
+            await self._run_keep(rows)
+        except ValkeyError as error:
+            raise StoreError(self._failed(error)) from error
+
+    async def _run_keep(self, rows: list[Row]) -> None:
+        bounds: list[bytes | float] = [self._max_count, self._max_age, least_id(self._oldest())]
+        await self._keep(keys=[PREFIX], args=bounds + [part for row in rows for part in row])
 
     async def _ask(self, function: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
         """Asks Valkey, unless it is known not to answer.
@@ -222,16 +239,24 @@ class ValkeyStore:
             StoreDown: it is.
             StoreError: it failed.
         """
-        if self.trouble is not None:
-            raise StoreDown(self.trouble)
-        try:
-            return await function(*args, **options)
-        except ValkeyError as error:
-            raise StoreError(self._went_away(error)) from error
+        self._check()
+        async with self._free:
+            self._check()  # those before may have found out
+            try:
+                return await function(*args, **options)
+            except ResponseError as error:
+                raise StoreError(f"the Valkey store failed: {error}") from error
+            except ValkeyError as error:
+                raise StoreError(self._failed(error)) from error
 
-    def _went_away(self, error: ValkeyError) -> str:
-        """From now on nothing is asked, until it answers again."""
+    def _check(self) -> None:
+        if not self._answers:
+            raise StoreDown(self.trouble)
+
+    def _failed(self, error: ValkeyError) -> str:
+        """From now on nothing is put, nor asked if it does not answer, until it keeps again."""
         trouble = f"the Valkey store failed: {error}"
+        self._answers &= isinstance(error, ResponseError)
         if self.trouble is None:
             self.trouble = trouble
             logger.error("explanations are not kept, predictions go on: %s", trouble)
@@ -242,34 +267,50 @@ class ValkeyStore:
         while self.trouble is not None:
             await asyncio.sleep(PAUSE_S)
             try:
-                await self._look()
+                await self._run_keep([])
             except ValkeyError as error:
+                self._answers = isinstance(error, ResponseError)
                 self.trouble = f"the Valkey store failed: {error}"
             else:
-                self.trouble = None
+                self._answers, self.trouble = True, None
                 logger.warning("the Valkey store answers again: explanations are kept")
-
-    async def _look(self) -> None:
-        """Writes a key of no meaning: a full Valkey, or a replica that only reads, would answer to a ping."""
-        await self._client.set(PREFIX + b"look", b"", ex=1)
 
     def _oldest(self) -> float:
         return self._clock() - self._max_age
 
 
-def _connect(url: str) -> Valkey:
+def _connect(url: str, connections: int) -> Valkey:
     try:
+        _check_url(url)
         pool = BlockingConnectionPool.from_url(
             url,
-            max_connections=CONNECTIONS,
+            max_connections=connections,
             timeout=None,  # a wait for others' questions, which have their own limit
             socket_connect_timeout=CONNECT_S,
             socket_timeout=COMMAND_S,
             retry=Retry(NoBackoff(), 0),
         )
-    except ValueError as error:
+        pool.connection_class(**pool.connection_kwargs)  # connects later, but knows what the options may be
+    except (ValueError, TypeError) as error:
         raise StartupError(f"expected a store like valkey://host:6379/0, received no such URL: {error}") from error
     return Valkey.from_pool(pool)
+
+
+def _check_url(url: str) -> None:
+    """Holds a URL to what the client would leave out, or take for its own settings.
+
+    Raises:
+        ValueError: it has that.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError("it has no host")
+    parts.hostname.encode("idna")  # as it is looked up
+    if not (database := parts.path.strip("/")).isdecimal() and database:
+        raise ValueError(f"the database is {database!r}, not a number")
+    for option in parse_qs(parts.query, keep_blank_values=True):
+        if not option.startswith(OPTIONS):
+            raise ValueError(f"{option} is none of its options")
 
 
 def _set(filter: Filter) -> bytes:
@@ -279,12 +320,17 @@ def _set(filter: Filter) -> bytes:
 
 
 def _entry(member: bytes) -> Entry:
-    return Entry(str(UUID(bytes=member[:16])), *_decoder.decode(member[16:]))
+    try:
+        return Entry(str(UUID(bytes=member[:16])), *_decoder.decode(member[16:]))
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise StoreError(f"the Valkey store failed: the entry {member!r:.80} cannot be read: {error}") from error
 
 
-def _least_id(seconds: float) -> bytes:
-    """What ids of that time begin with: their milliseconds since 1970."""
-    return int(max(0, seconds) * 1000).to_bytes(6, "big")
+def _read(record: bytes, id: str) -> Explanation:
+    try:
+        return decode(record)[0]
+    except (ValueError, IndexError, msgspec.MsgspecError) as error:
+        raise StoreError(f"the Valkey store failed: the record of {id} cannot be read: {error}") from error
 
 
 def _key(id: str) -> bytes | None:

@@ -133,19 +133,91 @@ def test_what_waits_behind_a_commit_that_fails_is_not_tried(server, monkeypatch)
     run(server, hang)
 
 
-def test_a_full_server_is_in_trouble_until_it_has_room(server):
+def test_no_prediction_waits_for_others_that_read(server, monkeypatch):
+    monkeypatch.setattr(module, "COMMAND_S", 0.5)
+
+    async def hang(store):
+        kept = fresh()
+        await put(store, kept)
+        with server.frozen():
+            reading = [asyncio.create_task(store.get(kept.id)) for _ in range(10 * module.CONNECTIONS)]
+            await asyncio.sleep(0)  # they are on their way
+            start = time.monotonic()
+            with pytest.raises(StoreError):
+                await put(store, fresh())
+            await asyncio.wait(reading)
+            assert time.monotonic() - start < 4 * 0.5  # not ten times as long, one after the other
+        kinds = {type(one.exception()) for one in reading}
+        assert kinds == {StoreError, StoreDown}
+        await until(lambda: store.trouble is None)
+        assert (await store.get(kept.id)).id == kept.id
+
+    run(server, hang)
+
+
+def test_a_full_server_keeps_nothing_until_it_has_room_and_answers_all_the_same(server):
     async def fill(store):
+        one, other = fresh(), fresh()
+        for each in (one, other):
+            await put(store, each)
         with server.client() as client:
             client.config_set("maxmemory", 1)
             with pytest.raises(StoreError, match="maxmemory"):
                 await put(store, fresh())
             await until(lambda: client.info("errorstats")["errorstat_OOM"]["count"] > 2)  # it answers, keeps nothing
             assert "maxmemory" in store.trouble
+            assert isinstance(put(store, fresh()).exception(), StoreDown)
+            assert (await store.get(one.id)).id == one.id
+            assert [entry.id for entry in await store.latest(Filter(), 5)] == [other.id, one.id]
+            assert await store.delete(other.id) is True
+            assert await store.delete_all(Filter(model="m")) == 1
+            assert "maxmemory" in store.trouble
             client.config_set("maxmemory", 0)
         await until(lambda: store.trouble is None)
         await put(store, fresh())
 
     run(server, fill)
+
+
+def test_a_server_that_runs_no_scripts_is_in_trouble_all_the_time(server, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_S", 0.02)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-@scripting")
+
+    async def wait():
+        store = ValkeyStore(server.url.replace("//", "//app:pw@"), 100, 100)
+        await store.open()
+        seen = []
+        with server.client() as client:
+            while client.info("errorstats")["errorstat_NOPERM"]["count"] < 10:
+                seen.append(store.trouble)
+                await asyncio.sleep(0)
+        await store.close()
+        return seen
+
+    for trouble in asyncio.run(wait()):
+        assert "permission" in trouble
+
+
+def test_what_cannot_be_read_is_a_store_error_and_can_be_deleted(server):
+    async def damage(store):
+        one, other = fresh(), fresh()
+        for each in (one, other):
+            await put(store, each)
+        with server.client() as client:
+            client.set(module.PREFIX + b"record:" + module._key(one.id), b"garbage")
+            with pytest.raises(StoreError, match=f"the record of {one.id} cannot be read"):
+                await store.get(one.id)
+            with pytest.raises(StoreError, match=f"the record of {one.id} cannot be read"):
+                await store.read(Filter(), 5)
+            assert await store.delete(one.id) is True
+            assert [found.id for found in await store.read(Filter(), 5)] == [other.id]
+            client.zadd("attention:entries://", {b"short": 0})
+            with pytest.raises(StoreError, match="the entry b'short' cannot be read"):
+                await store.latest(Filter(), 5)
+        assert store.trouble is None
+
+    run(server, damage)
 
 
 def test_without_a_server_it_opens_all_the_same(server, caplog):
@@ -162,9 +234,25 @@ def test_without_a_server_it_opens_all_the_same(server, caplog):
     assert up == "the Valkey store answers again: explanations are kept"
 
 
-def test_a_url_that_is_none_stops_the_start():
-    with pytest.raises(StartupError, match="expected a store like valkey://host:6379/0, received no such URL"):
-        ValkeyStore("valkey://host:port/0", 1, 1)
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("valkey://host:port/0", "port"),
+        ("valkey://host:99999/0", "Port out of range"),
+        ("valkey://a..b/0", "label"),
+        ("valkey:///0", "it has no host"),
+        ("valkey://host/notanumber", "the database is 'notanumber', not a number"),
+        ("valkey://host/0?foo=bar", "foo is none of its options"),
+        ("valkey://host/0?decode_responses=true", "decode_responses is none of its options"),
+        ("valkey://host/0?ssl_ca_certs=x", "ssl_ca_certs"),  # not without TLS
+        ("valkey://host/0?socket_timeout=soon", "socket_timeout"),
+    ],
+)
+def test_a_url_that_is_none_stops_the_start(url, wrong):
+    with pytest.raises(
+        StartupError, match=f"expected a store like valkey://host:6379/0, received no such URL: .*{wrong}"
+    ):
+        ValkeyStore(url, 1, 1)
 
 
 @pytest.fixture
