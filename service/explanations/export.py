@@ -190,7 +190,14 @@ def npz(explanations: Sequence[Explanation]) -> bytes:
     return buffer.getvalue()
 
 
-def padded_values(explanations: Sequence[Explanation]) -> int:
-    """How many values the padded arrays of `npz` hold."""
-    longest = max(int(_lengths(one).max()) for one in explanations)
-    return sum(map(len, explanations)) * longest * (len(explanations[0].features) + 1)
+class PaddedSize:
+    """How many values the padded arrays of `npz` hold, added up page by page."""
+
+    def __init__(self) -> None:
+        self._count = self._longest = 0
+
+    def add(self, explanations: Sequence[Explanation]) -> int:
+        """Values of all so far, with these, at least one."""
+        self._count += sum(map(len, explanations))
+        self._longest = max(self._longest, *(int(_lengths(one).max()) for one in explanations))
+        return self._count * self._longest * (len(explanations[0].features) + 1)

@@ -1,5 +1,6 @@
 """GET /attention/{id}, as JSON, as a picture and as the page; and DELETE /attention/{id}."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -22,6 +23,7 @@ from service.schemas import ExplanationResponse, OcclusionResponse
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3
+AT_ONCE = 64  # sequences that are described on the event loop; of more, predictions would wait
 SEQUENCE = Query(
     description=f"which sequence of the request: of method=occlusion, of the page, and of a picture (or all, {MOST} at "
     "most, above each other); with the weights as JSON are all"
@@ -79,7 +81,9 @@ async def get_explanation(
     explanation = await find(store, id)
     if sequence != "all":
         check_sequence(explanation, sequence)
-    return json_of(wire.dump(_describe(explanation)), known, vary="Accept")
+    if len(explanation) > AT_ONCE:
+        return await asyncio.to_thread(_answer, explanation, known)
+    return _answer(explanation, known)
 
 
 @router.delete("/attention/{id}", summary="Delete an explanation", status_code=204, responses=problems(404, 422, 503))
@@ -87,6 +91,10 @@ async def delete_explanation(id: Id, store: StoreDep) -> None:
     """Forgets the sequences, the predictions and the weights."""
     if not await ask_store(store.delete(id)):
         raise not_found(id)
+
+
+def _answer(explanation: Explanation, known: str | None) -> Response:
+    return json_of(wire.dump(_describe(explanation)), known, vary="Accept")
 
 
 def _describe(explanation: Explanation) -> dict[str, Any]:

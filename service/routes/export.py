@@ -114,7 +114,7 @@ async def _read(store: Store, filter: Filter, listed: list[Entry]) -> AsyncItera
     which are in the next file.
     """
     ids = {entry.id for entry in listed}
-    above = max((UUID(id).int for id in ids), default=0) + 1
+    above = UUID(max(ids)).int + 1 if ids else 1
     async for page in read_pages(store, replace(filter, before=str(UUID(int=above))), len(ids)):
         if there := [one for one in page if one.id in ids]:
             yield there
@@ -128,9 +128,10 @@ async def _stream(pages: AsyncIterator[list[Explanation]], writer: export.Writer
 
 async def _npz(pages: AsyncIterator[list[Explanation]]) -> bytes:
     found: list[Explanation] = []
+    size = export.PaddedSize()
     async for page in pages:
         found += page
-        if (values := export.padded_values(found)) > NPZ_VALUES:
+        if (values := size.add(page)) > NPZ_VALUES:
             expected = f"so few explanations that their arrays hold at most {NPZ_VALUES:,} values, or .csv or .parquet"
             raise Invalid.at("the query parameter limit", expected, f"{values:,} in the newest {len(found):,}")
     return await asyncio.to_thread(export.npz, found)

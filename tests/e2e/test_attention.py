@@ -1,3 +1,5 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -87,6 +89,22 @@ def test_what_is_deleted_is_gone(client, example):
     assert client.delete(f"/attention/{id}").status_code == 204
     assert client.get(f"/attention/{id}").status_code == 404
     assert client.delete(f"/attention/{id}").status_code == 404
+
+
+def test_no_prediction_waits_while_a_large_explanation_is_described(client, example):
+    body = {"model": "planted-before", "sequences": [example("planted-before")] * 10_000}
+    large = client.post("/predict", json=body, timeout=60).raise_for_status().json()["id"]
+    with ThreadPoolExecutor(1) as threads:
+        start, waits = time.monotonic(), []
+        describing = threads.submit(client.get, f"/attention/{large}", timeout=60)
+        while not describing.done():
+            before = time.monotonic()
+            client.post("/predict", json={**body, "sequences": [example("planted-before")], "store": False})
+            waits.append(time.monotonic() - before)
+        took = time.monotonic() - start
+    assert len(describing.result().json()["sequences"]) == 10_000
+    assert max(waits) < took / 2
+    client.delete(f"/attention/{large}")
 
 
 def test_texts_are_compared_but_not_averaged(client):

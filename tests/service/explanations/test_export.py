@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from service.explanations.export import npz, table
+from service.explanations.export import PaddedSize, npz, table
 from tests.service.explanations.builders import explanation
 
 
@@ -28,6 +28,14 @@ def test_arrays_are_padded_and_say_their_lengths():
     assert arrays["sequences"].shape == (3, 3, 2)
     np.testing.assert_array_equal(arrays["attention"][2], [1, 0, 0])
     assert "sequences" not in np.load(io.BytesIO(npz([explanation().without_inputs()])))
+
+
+def test_the_size_of_padded_arrays_is_added_up_page_by_page():
+    pages = [[explanation(steps=(2, 3)), explanation(steps=(1,))], [explanation(steps=(7,))], [explanation(steps=(4,))]]
+    size = PaddedSize()
+    for count in (1, 2, 3):
+        arrays = np.load(io.BytesIO(npz([one for page in pages[:count] for one in page])))
+        assert size.add(pages[count - 1]) == arrays["sequences"].size + arrays["attention"].size
 
 
 @pytest.mark.parametrize(
