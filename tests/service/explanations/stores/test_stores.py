@@ -227,22 +227,22 @@ def in_pages(monkeypatch):
 
 def test_what_comes_after_it_was_asked_for_is_not_deleted(kept, in_pages):
     kept.close()
-    kept.open(max_count=1000)
-    old = kept.put(count=200)
+    kept.open(max_count=100_000)
+    old = kept.put(count=60)
 
     async def delete_while_others_come():
-        deleting = asyncio.create_task(kept.store.delete_all(Filter(model="m")))
-        came = []
-        while not deleting.done() and len(came) < 600:
+        deleting, came = asyncio.create_task(kept.store.delete_all(Filter(model="m"))), []
+        while len(await kept.store.latest(Filter(), 60)) == len(old):
+            pass  # it has not begun
+        while not deleting.done() and len(came) < 10_000:
             one = explanation(created=kept.clock.now)
             await put(kept.store, one)
             came.append(one.id)
         return await deleting, came
 
     count, came = kept.do(delete_while_others_come())
-    found = kept.ids(limit=1000)
-    assert found == came[count - len(old) :][::-1]  # some may have come before it began
-    assert found
+    assert count == len(old)
+    assert kept.ids(limit=100_000) == came[::-1]
 
 
 def test_what_is_deleted_leaves_room(kept):
