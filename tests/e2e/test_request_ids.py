@@ -40,13 +40,14 @@ def test_log_lines_of_a_request_bear_it(tmp_path, example):
         headers = {"X-Request-Id": "mine-3", "traceparent": TRACE}
         body = {"model": "italy-power", "sequences": [example("italy-power")]}
         httpx.post(f"{running.url}/predict", json=body).raise_for_status()
-        assert httpx.get(f"{running.url}/attention").status_code == 503
+        assert httpx.get(f"{running.url}/attention", headers=headers).status_code == 503
         assert "store_error" in httpx.post(f"{running.url}/predict", json=body, headers=headers).json()
         assert httpx.get(f"{running.url}/models%0aforged", params={"secret": "x"}).status_code == 404
         running.stop()
         log.seek(0)
-        *_, failed, predicted, strange, left = log.read().splitlines()
-    assert f"ERROR [mine-3 {TRACE}] explanation not kept" in failed
+        *_, failed, read, predicted, strange, left = log.read().splitlines()
+    assert f"ERROR [mine-3 {TRACE}] explanations not read" in failed
+    assert re.search(rf"INFO \[mine-3 {TRACE}\] GET /attention 503 \d+\.\d ms$", read)
     assert "explanations stay in" in left  # for the next start
     assert re.search(rf"INFO \[mine-3 {TRACE}\] POST /predict 200 \d+\.\d ms$", predicted)
     assert re.search(r"INFO \[[0-9a-f]{24}\] GET /models%0aforged 404 \d+\.\d ms$", strange)
