@@ -27,7 +27,8 @@ def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
         expect(listed.first).to_contain_text(label)
         profile = client.get("/attention/summary", params={"model": "japanese-vowels"}).json()
         expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
-        means = [step["mean"] for step in profile["steps"]]
+        # Steps that few of the sequences have are not drawn: of a longer one, which another test may have left.
+        means = [step["mean"] for step in profile["steps"] if step["count"] >= 0.05 * profile["count"]]
         assert [row["mean"] for row in rows(page, "profile", "#profile")] == pytest.approx(means)
         with page.expect_download() as download:
             page.get_by_role("link", name="CSV").click()
