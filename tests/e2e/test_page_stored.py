@@ -60,7 +60,7 @@ def test_the_profile_follows_the_filter_from_model_to_model_and_to_none(visit, c
             chosen.select_option(model)
             expect(page.locator("#overview")).to_contain_text(f"Weights of {model}, version 1 in")
             count = client.get("/attention/summary", params={"model": model}).json()["count"]
-            expect(profile.get_by_role("img")).to_have_attribute("aria-label", re.compile(f"in {count} sequences"))
+            expect(profile.get_by_role("img")).to_have_attribute("aria-label", re.compile(f"in {count} sequences?"))
             client.post("/predict", json={"model": model, "sequences": [example(model)]})
         chosen.select_option("tecator")
         expect(page.get_by_text("None is kept that fits.")).to_be_visible()
