@@ -67,9 +67,9 @@ class SQLiteStore:
             self._database = Database(self._path)
             self._contents = Contents(self._database, max_age, clock)
             journal.sweep(self._path)
-            self._fold_all(None)
+            self._database.writer.run(self._fold_all, None)
             self._journal = Journal(self._path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, StoreError) as error:
             raise StartupError(f"expected a SQLite file for explanations at {path}, received: {error}") from error
 
     @property
