@@ -142,6 +142,35 @@ def test_a_store_that_goes_and_comes_back(models, valkey, tmp_path):
     assert lines[-1] == "the Valkey store answers again: explanations are kept"
 
 
+def test_a_file_that_is_lost_is_said_and_another_is_begun(models, tmp_path):
+    path = tmp_path / "x.sqlite3"
+    with (tmp_path / "log").open("w+") as log, serving(models=models, store=f"sqlite:{path}", log=log) as running:
+        before = predict(running.url)["id"]
+        assert httpx.get(f"{running.url}/attention/{before}").status_code == 200
+        path.unlink()
+        path.write_text("not a database " * 100)
+        predict(running.url)  # nobody knows yet
+        wait_until(lambda: "file is not a database" in ready(running).get("note", ""))
+        answer = predict(running.url)
+        assert answer["id"] is None
+        assert "file is not a database" in answer["store_error"]
+        assert scrape(running.url)("store_up") == 0
+        assert httpx.get(f"{running.url}/attention/{before}").status_code == 503  # nobody can say that it is not there
+        path.unlink()
+        wait_until(lambda: ready(running) == {"status": "ok"})
+        id = predict(running.url)["id"]
+        assert httpx.get(f"{running.url}/attention/{id}").status_code == 200
+        assert httpx.get(f"{running.url}/attention/{before}").status_code == 404
+        assert scrape(running.url)("store_up") == 1
+        assert running.stop() == 0
+        log.seek(0)
+        lines = [line.partition("] ")[2] or line for line in log.read().splitlines()]
+    down, up = [line for line in lines if "explanations are" in line]
+    assert "explanations are not kept, predictions go on: " in down
+    assert "was removed, replaced or damaged" in down
+    assert up.endswith("the SQLite store works again: explanations are kept")
+
+
 def test_a_server_starts_without_its_valkey(models, valkey):
     valkey.stop()
     with serving(models=models, store=valkey.url) as running:

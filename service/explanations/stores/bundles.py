@@ -76,7 +76,7 @@ class Bundle(Head, frozen=True, array_like=True):
 
     @classmethod
     def join(cls, bundles: Sequence["Bundle"]) -> "Bundle":
-        """All of bundles of the same `shape`, at least one."""
+        """All of bundles of the same `kind`, at least one."""
         if len(bundles) == 1:
             return bundles[0]
         created = [created for one in bundles for created in one.created]
@@ -84,21 +84,27 @@ class Bundle(Head, frozen=True, array_like=True):
         return cls(b"".join([one.ids for one in bundles]), created, counts, *_rest(bundles))
 
     @property
-    def shape(self) -> tuple[object, ...]:
-        """What bundles have in common that are one array each when they are joined: a version of a model that was
-        replaced in its place may have another.
+    def kind(self) -> tuple[object, ...]:
+        """What bundles that are joined have in common: the span of their ids, the version of a model, and all that may
+        be another where that was replaced in its place.
         """
-        lists = (self.labels, self.texts, self.answers, self.unknown, self.beams)
+        sequences, attention = self.sequences, self.attention
         return (
+            self.ids[:SPAN],
             self.model,
             self.version,
             self.task,
             tuple(self.features),
             tuple(self.classes),
             self.predictions.shape[1:],
-            _shape(self.sequences),
-            _shape(self.attention),
-            *[part is None for part in lists],
+            sequences is None or sequences.values.shape[1:],
+            attention is None or attention.values.shape[1:],
+            attention is None or attention.widths is None,
+            self.labels is None,
+            self.texts is None,
+            self.answers is None,
+            self.unknown is None,
+            self.beams is None,
         )
 
     @property
@@ -151,8 +157,8 @@ def encode(explanations: Iterable[Explanation]) -> list[bytes]:
     """
     alike: defaultdict[tuple[object, ...], list[Explanation]] = defaultdict(list)
     for one in explanations:
-        made_of = (id(one.features), one.sequences is None, one.attention is None)
-        alike[one.model, one.version, one.id[:SPAN_DIGITS], *made_of].append(one)
+        when, shape = one.id[:SPAN_DIGITS], id(one.features)
+        alike[one.model, one.version, when, shape, one.sequences is None, one.attention is None].append(one)
     return [_encode_one(*some) if len(some) == 1 else _encode_alike(some) for some in alike.values()]
 
 
@@ -203,22 +209,28 @@ def _encode_alike(some: Sequence[Explanation]) -> bytes:
     return _encoder.encode(fields)
 
 
+class _Pile:
+    """Bundles that are to be joined, how many explanations they have, and their bytes."""
+
+    __slots__ = ("bundles", "count", "size")
+
+    def __init__(self) -> None:
+        self.bundles: list[Bundle] = []
+        self.count = self.size = 0
+
+
 def merge(bundles: Iterable[tuple[Bundle, int]]) -> Iterator[Bundle]:
-    """Bundles, with their bytes each, as fewer: each of one version of a model, of one shape, of ids of one `span`, and
-    not much above `MOST`.
-    """
-    alike: dict[tuple[object, ...], tuple[list[Bundle], int, int]] = {}
+    """Bundles, with their bytes each, as fewer: each of one `kind`, and not much above `MOST`."""
+    piles: defaultdict[tuple[object, ...], _Pile] = defaultdict(_Pile)
     for one, length in bundles:
-        key = (one.ids[:SPAN], *one.shape)
-        some, count, size = alike.pop(key, ([], 0, 0))
-        some.append(one)
-        count, size = count + len(one), size + length
-        if count >= MOST or size >= MOST_BYTES:
-            yield Bundle.join(some)
-        else:
-            alike[key] = some, count, size
-    for some, _, _ in alike.values():
-        yield Bundle.join(some)
+        pile = piles[one.kind]
+        pile.bundles.append(one)
+        pile.count += len(one.counts)
+        pile.size += length
+        if pile.count >= MOST or pile.size >= MOST_BYTES:
+            yield Bundle.join(piles.pop(one.kind).bundles)
+    for pile in piles.values():
+        yield Bundle.join(pile.bundles)
 
 
 def span(id: bytes) -> tuple[bytes, bytes]:
@@ -249,10 +261,6 @@ def _rest(parts: Sequence[Bundle]) -> tuple[Any, ...]:
         _chain([one.unknown for one in parts]),
         _chain([one.beams for one in parts]),
     )
-
-
-def _shape(part: Ragged | None) -> object:
-    return None if part is None else (part.values.shape[1:], part.widths is None)
 
 
 def _join(parts: list[Ragged | None]) -> Ragged | None:
@@ -310,7 +318,8 @@ def from_wire(kind: type, value: Any) -> Any:
         ends = np.frombuffer(lengths, INT)
         return Ragged(from_wire(np.ndarray, values), ends, None if widths is None else np.frombuffer(widths, INT))
     shape, data = value
-    return np.frombuffer(data, FLOAT).reshape(shape)
+    array = np.frombuffer(data, FLOAT)
+    return array if len(shape) == 1 else array.reshape(shape)
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)

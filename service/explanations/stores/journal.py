@@ -194,10 +194,11 @@ def scan(data: bytes) -> Found:
 
 def _record(data: bytes, place: int) -> bytes | None:
     """The whole record whose frame begins at this place, or None."""
-    if place + FRAME.size > len(data):
+    start = place + FRAME.size
+    if start > len(data):
         return None
     length, checksum = FRAME.unpack_from(data, place)
-    record = data[place + FRAME.size : place + FRAME.size + length]
+    record = data[start : start + length]
     return record if len(record) == length > 0 and zlib.crc32(record) == checksum else None
 
 

@@ -49,9 +49,6 @@ class SQLiteStore:
         max_age: seconds an explanation is kept.
         clock: seconds since 1970.
 
-    Attributes:
-        trouble: see `Store.trouble`: how the file or the journal failed, until both work again.
-
     Raises:
         StartupError: the file cannot be opened, is not a database, or not one of ours.
     """
@@ -65,16 +62,20 @@ class SQLiteStore:
         self._tidying: asyncio.Task[None] | None = None
         self._untidy = UNTIDY
         self._ends: dict[str, int] = {}  # how much of each journal is in the file
-        self._troubles: dict[Part, str] = {}
-        self.trouble: str | None = None
+        self._troubles: dict[Part, str] = {}  # how each failed, until it works again
         try:
             self._database = Database(self._path)
             self._contents = Contents(self._database, max_age, clock)
             journal.sweep(self._path)
-            self._fold_all(None)
+            self._database.writer.run(self._fold_all, None)
             self._journal = Journal(self._path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, StoreError) as error:
             raise StartupError(f"expected a SQLite file for explanations at {path}, received: {error}") from error
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Store.trouble`: how the file or the journal failed, until both work again."""
+        return next(iter(self._troubles.copy().values()), None)  # a thread may change it
 
     async def open(self) -> None:
         """See `Store.open`; the file is open."""
@@ -82,10 +83,10 @@ class SQLiteStore:
 
     def put(self, explanation: Explanation, kept: Kept) -> None:
         """See `Store.put`."""
-        if self.trouble is None:
-            self._groups.put(explanation, kept)
-        else:
+        if self._troubles:
             kept(StoreDown(self.trouble))
+        else:
+            self._groups.put(explanation, kept)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`. What is in the file is found without waiting for who writes to it."""
@@ -134,8 +135,7 @@ class SQLiteStore:
     async def close(self) -> None:
         """See `Store.close`. What cannot be brought into the file now stays in the journal, for the next start."""
         await self._groups.settle()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         if self._tidying is not None:
             self._tidying.cancel()
         if self._folding is not None:
@@ -148,12 +148,13 @@ class SQLiteStore:
         except StoreError as error:
             logger.error("explanations stay in %s: %s", self._journal.path, error)
         self._journal.close()
+        self._stop_timer()  # which may have been set again
         with suppress(sqlite3.Error):
             await self._database.close()
 
     def _commit(self, explanations: list[Explanation]) -> Awaitable[None] | None:
         """Writes a group to the journal: right here if it is small."""
-        if self.trouble is not None:
+        if self._troubles:
             raise StoreDown(self.trouble)
         self._fold_later()
         if self._journal.size >= JOURNAL:
@@ -188,6 +189,10 @@ class SQLiteStore:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(seconds, self._fold_now)
 
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _fold_now(self) -> None:
         self._timer = None
         if self._folding is None or self._folding.done():
@@ -211,12 +216,12 @@ class SQLiteStore:
 
     async def _keep_up(self) -> None:
         """Moves what is in the journals into the file, once what failed last works again."""
-        if self.trouble is None:
-            await self._bring_in()
-        else:
+        if self._troubles:
             await self._groups.settle()  # nothing is on its way into a journal that another may follow
             await self._database.writer.do(self._mend)
-        if self.trouble is not None:
+        else:
+            await self._bring_in()
+        if self._troubles:
             raise StoreDown(self.trouble)
 
     async def _bring_in(self) -> None:
@@ -244,7 +249,7 @@ class SQLiteStore:
         try:
             return await connection.do(self._attempt, connection, function, *args)
         finally:
-            if self.trouble is not None:
+            if self._troubles:
                 self._fold_later(0)
 
     def _attempt(self, connection: Connection, function: Callable[..., R], *args: object) -> R:
@@ -257,11 +262,9 @@ class SQLiteStore:
 
     def _failed(self, part: Part, error: StoreError) -> StoreError:
         """From now on nothing is put, until it has been mended. How it failed first."""
-        if self.trouble is None:
+        if not self._troubles:
             logger.error("explanations are not kept, predictions go on: %s", error)
-        said = self._troubles.setdefault(part, str(error))
-        self.trouble = self.trouble or said
-        return StoreError(said)
+        return StoreError(self._troubles.setdefault(part, str(error)))
 
     def _mend(self) -> None:
         """Has the file and the journal work again: first the file, into which goes what the journal holds."""
@@ -274,8 +277,7 @@ class SQLiteStore:
                 self._troubles[part] = said if isinstance(error, StoreError) else f"the SQLite store failed: {said}"
                 break
             self._troubles.pop(part, None)
-        self.trouble = next(iter(self._troubles.values()), None)
-        if self.trouble is None:
+        if not self._troubles:
             logger.warning("the SQLite store works again: explanations are kept")
 
     def _mend_file(self) -> None:

@@ -50,13 +50,11 @@ class Entry:
 
 
 class Store(Protocol):
-    """Keeps explanations. Every method may raise StoreError.
+    """Keeps explanations. Every method may raise StoreError."""
 
-    Attributes:
-        trouble: what keeps it from keeping, as far as is known; None when all is well.
-    """
-
-    trouble: str | None
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from keeping, as far as is known; None when all is well."""
 
     async def open(self) -> None:
         """Called once, on the event loop, before anything else. Does not wait for a store that does not answer."""
@@ -77,7 +75,7 @@ class Store(Protocol):
         """Deletes it; False when there was none."""
 
     async def delete_all(self, filter: Filter) -> int:
-        """Deletes all that pass the filter; how many they were."""
+        """Deletes all that pass the filter and were there when it began, newest first; how many they were."""
 
     async def note(self, id: str, name: str) -> bytes | None:
         """What was noted about an explanation under this name, or None."""
