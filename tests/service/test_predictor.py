@@ -79,7 +79,7 @@ def test_a_store_that_fails_does_not_cost_the_prediction_and_is_not_silent(tmp_p
     assert answer["predictions"] == [2.5]
     assert answer["id"] is None
     assert answer["store_error"] == "the store of explanations failed; the server's log says how"
-    assert "explanation not kept: the SQLite store failed: no such table" in caplog.text
+    assert "explanations are not kept, predictions go on: the SQLite store failed: no such table" in caplog.text
 
 
 @pytest.mark.parametrize(("prediction", "label"), [(0.49, "no"), (0.5, "yes"), (1.0, "yes")])
