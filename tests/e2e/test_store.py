@@ -150,10 +150,10 @@ def test_a_file_that_is_lost_is_said_and_another_is_begun(models, tmp_path):
         path.unlink()
         path.write_text("not a database " * 100)
         predict(running.url)  # nobody knows yet
-        wait_until(lambda: "file is not a database" in ready(running).get("note", ""))
+        wait_until(lambda: "explanations are not kept" in ready(running).get("note", ""))
         answer = predict(running.url)
         assert answer["id"] is None
-        assert "file is not a database" in answer["store_error"]
+        assert answer["store_error"] == "the store of explanations failed; the server's log says how"
         assert scrape(running.url)("store_up") == 0
         assert httpx.get(f"{running.url}/attention/{before}").status_code == 503  # nobody can say that it is not there
         path.unlink()
