@@ -141,7 +141,8 @@ class SQLiteStore:
         if self._folding is not None:
             await self._folding
         try:
-            await self._keep_up()
+            if "file" not in self._troubles:  # or to stop would take as long as to find out that once more
+                await self._keep_up()
             self._journal.close()
             await self._write_with(self._fold_all, None)  # which deletes the journal
             await self._write_with(self._tidy)
@@ -150,7 +151,7 @@ class SQLiteStore:
         self._journal.close()
         self._stop_timer()  # which may have been set again
         with suppress(sqlite3.Error):
-            await self._database.close()
+            await self._database.close(wait="file" not in self._troubles)
 
     def _commit(self, explanations: list[Explanation]) -> Awaitable[None] | None:
         """Writes a group to the journal: right here if it is small."""
