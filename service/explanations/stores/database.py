@@ -168,12 +168,18 @@ class Database:
         with self.writer.transaction() as db:
             journal.keep_ends(db, ends)
 
-    async def close(self) -> None:
-        """Closes both connections.
+    async def close(self, wait: bool = True) -> None:
+        """Closes both connections. The last of all moves the write-ahead log into the file.
+
+        Args:
+            wait: for who holds the file.
 
         Raises:
             sqlite3.Error: one cannot be closed.
         """
+        if not wait:
+            with suppress(sqlite3.Error):
+                await self.writer.do(self.writer.db.execute, "PRAGMA busy_timeout = 0")
         try:
             await self.reader.close()
         finally:

@@ -13,7 +13,6 @@ import logging
 import os
 import sqlite3
 import struct
-import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -29,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS journals (name TEXT PRIMARY KEY, folded INTEGER NOT NULL)"  # bytes of the file
 FRAME = struct.Struct("<II")
-OPENING_S = 60.0  # a journal is begun in much less
 
 
 class Journal:
@@ -46,11 +44,7 @@ class Journal:
     """
 
     def __init__(self, database: Path) -> None:
-        name = uuid4().hex
-        self.path, beside = _path(database, name), database.with_name(f"{database.name}-opening-{name}")
-        self._file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        beside.rename(self.path)  # only now do others see it: one without a lock is taken for one that was left
+        self.path, self._file = _begin(database)
         self.size = 0
         self._refused = 0  # bytes that were not written
 
@@ -170,9 +164,10 @@ def drop(database: Path) -> None:
 
 def sweep(database: Path) -> None:
     """Deletes what processes left that were killed while they began a journal."""
-    for path, found in _beside(database, "opening"):
-        if time.time() - found.st_mtime > OPENING_S and _is_left(path):
-            path.unlink(missing_ok=True)
+    for path, _ in _beside(database, "opening"):
+        with suppress(FileNotFoundError):
+            if _is_left(path):
+                path.unlink()
 
 
 def scan(data: bytes) -> Found:
@@ -252,8 +247,22 @@ def _insert(db: sqlite3.Connection, bundles: Iterable[Bundle]) -> int:
     return sequence - first
 
 
-def _path(database: Path, name: str) -> Path:
-    return database.with_name(f"{database.name}-journal-{name}")
+def _begin(database: Path) -> tuple[Path, int]:
+    """A new journal, and its file with a lock.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    name = uuid4().hex
+    path, beside = (database.with_name(f"{database.name}-{kind}-{name}") for kind in ("journal", "opening"))
+    file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        beside.rename(path)  # only now do others see it: one without a lock is taken for one that was left
+    except FileNotFoundError:  # as it was by who sweeps, before it had one
+        os.close(file)
+        return _begin(database)
+    return path, file
 
 
 def _journals(database: Path) -> Iterator[tuple[Path, int]]:

@@ -60,6 +60,7 @@ class SQLiteStore:
         self._timer: asyncio.TimerHandle | None = None
         self._folding: asyncio.Task[None] | None = None
         self._tidying: asyncio.Task[None] | None = None
+        self._closing = False
         self._untidy = UNTIDY
         self._ends: dict[str, int] = {}  # how much of each journal is in the file
         self._troubles: dict[Part, str] = {}  # how each failed, until it works again
@@ -135,22 +136,24 @@ class SQLiteStore:
     async def close(self) -> None:
         """See `Store.close`. What cannot be brought into the file now stays in the journal, for the next start."""
         await self._groups.settle()
-        self._stop_timer()
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
         if self._tidying is not None:
             self._tidying.cancel()
         if self._folding is not None:
             await self._folding
         try:
-            await self._keep_up()
+            if "file" not in self._troubles:  # or to stop would take as long as to find out that once more
+                await self._keep_up()
             self._journal.close()
             await self._write_with(self._fold_all, None)  # which deletes the journal
             await self._write_with(self._tidy)
         except StoreError as error:
             logger.error("explanations stay in %s: %s", self._journal.path, error)
         self._journal.close()
-        self._stop_timer()  # which may have been set again
         with suppress(sqlite3.Error):
-            await self._database.close()
+            await self._database.close(wait="file" not in self._troubles)
 
     def _commit(self, explanations: list[Explanation]) -> Awaitable[None] | None:
         """Writes a group to the journal: right here if it is small."""
@@ -186,12 +189,8 @@ class SQLiteStore:
             raise self._failed("journal", StoreError(said))
 
     def _fold_later(self, seconds: float = FOLD_S) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._closing:
             self._timer = asyncio.get_running_loop().call_later(seconds, self._fold_now)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _fold_now(self) -> None:
         self._timer = None

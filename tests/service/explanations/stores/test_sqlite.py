@@ -1,6 +1,7 @@
 """What only a SQLite file can come across; see `test_stores.py` for the rest."""
 
 import asyncio
+import fcntl
 import os
 import resource
 import shutil
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from service.errors import StartupError
-from service.explanations.stores import catalogue, database, sqlite
+from service.explanations.stores import catalogue, database, journal, sqlite
 from service.explanations.stores.bundles import encode
-from service.explanations.stores.journal import OPENING_S, Journal
+from service.explanations.stores.journal import Journal
 from service.explanations.stores.sqlite import SQLiteStore
 from service.explanations.stores.store import Filter, StoreDown, StoreError
 from tests.scraping import wait_until
@@ -481,14 +482,32 @@ def test_a_copy_of_a_journal_changes_nothing(path):
 
 def test_what_was_killed_while_it_began_a_journal_leaves_nothing(path):
     path.parent.mkdir()
-    long_ago = time.time() - 2 * OPENING_S
     left, begun = (path.with_name(f"{path.name}-opening-{name}") for name in ("left", "begun"))
-    for one in (left, begun):
-        one.touch()
-    os.utime(left, (long_ago, long_ago))
-    assert stored(path) == []
+    left.touch()
+    with begun.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert stored(path) == []
     assert not left.exists()
     assert begun.exists()
+
+
+def test_a_journal_is_begun_again_where_it_was_taken_for_one_that_was_left(path, monkeypatch):
+    path.parent.mkdir()
+    lock = fcntl.flock
+
+    def sweep_before(file, how):
+        if how == fcntl.LOCK_EX and not swept:
+            swept.append(file)
+            journal.sweep(path)
+        lock(file, how)
+
+    swept = []
+    monkeypatch.setattr(fcntl, "flock", sweep_before)
+    begun = Journal(path)
+    assert swept
+    assert begun.is_intact()
+    assert [one.name for one in path.parent.iterdir()] == [begun.path.name]
+    begun.close()
 
 
 def test_processes_that_fold_at_the_same_time_bring_in_everything_once(path):
