@@ -233,6 +233,14 @@ def merge(bundles: Iterable[tuple[Bundle, int]]) -> Iterator[Bundle]:
         yield Bundle.join(pile.bundles)
 
 
+def key_of(id: str) -> bytes | None:
+    """The id as it is kept; None where it is none."""
+    try:
+        return UUID(id).bytes
+    except ValueError:
+        return None
+
+
 def span(id: bytes) -> tuple[bytes, bytes]:
     """The least and the largest id of the 0.256 s in which this one was made; no bundle reaches into two of them."""
     return id[:SPAN] + bytes(ID - SPAN), id[:SPAN] + b"\xff" * (ID - SPAN)

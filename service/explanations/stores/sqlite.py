@@ -10,12 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from uuid_utils import UUID
-
 from service.errors import StartupError
 from service.explanations.record import Explanation
 from service.explanations.stores import journal, tables
-from service.explanations.stores.bundles import encode
+from service.explanations.stores.bundles import encode, key_of
 from service.explanations.stores.contents import Contents
 from service.explanations.stores.database import Connection, Database
 from service.explanations.stores.groups import Groups, Kept
@@ -91,7 +89,7 @@ class SQLiteStore:
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`. What is in the file is found without waiting for who writes to it."""
-        if (key := _key(id)) is None:
+        if (key := key_of(id)) is None:
             return None
         found = await self._read_with(self._contents.get, key)
         if found is None:
@@ -111,7 +109,7 @@ class SQLiteStore:
 
     async def delete(self, id: str) -> bool:
         """See `Store.delete`."""
-        key = _key(id)
+        key = key_of(id)
         return key is not None and await self._change(self._contents.delete, key)
 
     async def delete_all(self, filter: Filter) -> int:
@@ -126,11 +124,11 @@ class SQLiteStore:
 
     async def note(self, id: str, name: str) -> bytes | None:
         """See `Store.note`."""
-        return await self._read_with(self._contents.note, key, name) if (key := _key(id)) else None
+        return await self._read_with(self._contents.note, key, name) if (key := key_of(id)) else None
 
     async def keep_note(self, id: str, name: str, note: bytes) -> None:
         """See `Store.keep_note`."""
-        if (key := _key(id)) is not None:
+        if (key := key_of(id)) is not None:
             await self._change(self._contents.keep_note, key, name, note)
 
     async def close(self) -> None:
@@ -337,11 +335,3 @@ def _resolve(path: Path) -> Path:
         return path.expanduser().resolve()
     except (OSError, RuntimeError) as error:  # no such user; links that lead to themselves
         raise StartupError(f"expected a SQLite file for explanations at {path}, received: {error}") from error
-
-
-def _key(id: str) -> bytes | None:
-    """The id as it is kept; None where it is none."""
-    try:
-        return UUID(id).bytes
-    except ValueError:
-        return None

@@ -29,7 +29,7 @@ from valkey.exceptions import ResponseError, ValkeyError
 
 from service.errors import StartupError
 from service.explanations.record import Explanation
-from service.explanations.stores.bundles import CLOCKS_S, decode, encode, least_id
+from service.explanations.stores.bundles import CLOCKS_S, decode, encode, key_of, least_id
 from service.explanations.stores.groups import Groups, Kept
 from service.explanations.stores.store import Entry, Filter, StoreDown, StoreError
 
@@ -153,7 +153,7 @@ class ValkeyStore:
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
-        key = _key(id)
+        key = key_of(id)
         record = key and await self._ask(self._client.get, PREFIX + b"record:" + key)
         explanation = _read(record, id) if record else None
         return explanation if explanation and explanation.created >= self._oldest() else None
@@ -189,7 +189,7 @@ class ValkeyStore:
 
     async def delete(self, id: str) -> bool:
         """See `Store.delete`."""
-        key = _key(id)
+        key = key_of(id)
         return key is not None and bool(await self._ask(self._forget, keys=[PREFIX], args=[key]))
 
     async def delete_all(self, filter: Filter) -> int:
@@ -202,14 +202,14 @@ class ValkeyStore:
 
     async def note(self, id: str, name: str) -> bytes | None:
         """See `Store.note`."""
-        key = _key(id)
+        key = key_of(id)
         ask = self._client.execute_command
         found: bytes | None = await self._ask(ask, "HGET", PREFIX + b"notes:" + key, name) if key else None
         return found
 
     async def keep_note(self, id: str, name: str, note: bytes) -> None:
         """See `Store.keep_note`."""
-        if (key := _key(id)) is not None:
+        if (key := key_of(id)) is not None:
             await self._ask(self._keep_note, keys=[PREFIX], args=[key, name, note])
 
     async def close(self) -> None:
@@ -331,14 +331,6 @@ def _read(record: bytes, id: str) -> Explanation:
         return decode(record)[0]
     except (ValueError, IndexError, msgspec.MsgspecError) as error:
         raise StoreError(f"the Valkey store failed: the record of {id} cannot be read: {error}") from error
-
-
-def _key(id: str) -> bytes | None:
-    """The id as it is kept; None where it is none."""
-    try:
-        return UUID(id).bytes
-    except ValueError:
-        return None
 
 
 _encoder = msgspec.msgpack.Encoder()

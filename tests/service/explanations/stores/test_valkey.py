@@ -75,8 +75,8 @@ def test_records_expire_by_themselves_and_their_entries_with_the_next_put(server
         soon = explanation(created=time.time() - 99.5)
         await put(store, soon)
         with server.client() as client:
-            assert 0 < client.pttl(module.PREFIX + b"record:" + module._key(soon.id)) <= 500
-            await until(lambda: client.exists(module.PREFIX + b"record:" + module._key(soon.id)) == 0)
+            assert 0 < client.pttl(module.PREFIX + b"record:" + module.key_of(soon.id)) <= 500
+            await until(lambda: client.exists(module.PREFIX + b"record:" + module.key_of(soon.id)) == 0)
         assert await store.get(soon.id) is None
         assert await store.latest(Filter(), 10) == []
         assert await store.delete(soon.id) is False
@@ -205,7 +205,7 @@ def test_what_cannot_be_read_is_a_store_error_and_can_be_deleted(server):
         for each in (one, other):
             await put(store, each)
         with server.client() as client:
-            client.set(module.PREFIX + b"record:" + module._key(one.id), b"garbage")
+            client.set(module.PREFIX + b"record:" + module.key_of(one.id), b"garbage")
             with pytest.raises(StoreError, match=f"the record of {one.id} cannot be read"):
                 await store.get(one.id)
             with pytest.raises(StoreError, match=f"the record of {one.id} cannot be read"):
