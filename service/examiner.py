@@ -28,7 +28,7 @@ from service.models.loading import Model
 from service.models.repository import Repository
 from service.once import Once
 from service.ragged import Ragged
-from service.schemas import Baseline
+from service.schemas.faithfulness import Baseline
 from service.settings import Settings
 from service.subject import Setup, Subject, untestable
 from service.telemetry.collect import Telemetry

@@ -15,7 +15,7 @@ import simdjson
 from service.arrays import IntArray
 from service.manifest import Manifest
 from service.ragged import Ragged
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 
 CACHED = 64  # lengths of so few sequences are kept
 KNOWN, LONGEST_FRAME = 256, 256  # frames that are kept, and bytes of one

@@ -10,7 +10,7 @@ from service.errors import HttpError, Invalid, NotJson, TooLarge
 from service.explanations.record import Explanation, steps
 from service.models.loading import Model
 from service.ragged import Ragged
-from service.schemas import PredictRequest, UnknownCharacter
+from service.schemas.predict import PredictRequest, UnknownCharacter
 
 
 class Line(BaseModel):

@@ -10,7 +10,8 @@ from service.manifest import Manifest
 from service.models.repository import Repository
 from service.open_inference.requests import datatypes
 from service.open_inference.schemas import IndexRequest, InferRequest, LoadRequest
-from service.schemas import CompareRequest, PinRequest
+from service.schemas.compare import CompareRequest
+from service.schemas.models import PinRequest
 
 
 def example_request(manifest: Manifest) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ from service.models.loading import Model
 from service.models.repository import Repository
 from service.models.runtime import available_cpus
 from service.ragged import Ragged
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 from service.settings import Settings
 from service.telemetry.collect import Telemetry
 

@@ -18,7 +18,7 @@ from service.arrays import FloatArray
 from service.errors import Fault, Invalid, NotJson
 from service.manifest import Manifest
 from service.ragged import Ragged
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 MAX_FAULTS = 1000  # enough to count

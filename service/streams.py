@@ -17,7 +17,7 @@ from service.models.loading import Model
 from service.ndjson import Endless, Entry, Lines
 from service.predictor import Prediction, Predictor
 from service.ragged import Ragged
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 from service.settings import Settings
 
 T = TypeVar("T")

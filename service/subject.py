@@ -11,7 +11,7 @@ from service.explanations.record import Explanation, steps
 from service.inference import Found
 from service.manifest import UNKNOWN, Manifest, Task
 from service.models.loading import Model
-from service.schemas import Baseline
+from service.schemas.faithfulness import Baseline
 
 BASELINE = "the query parameter baseline"
 SAME = 1e-3  # relative and absolute difference of predictions that a batch, or another device, makes at most

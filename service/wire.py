@@ -10,7 +10,7 @@ from service.errors import HttpError
 from service.explanations.measures import top_steps
 from service.explanations.record import Explanation, steps
 from service.ragged import Ragged
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 
 
 def write_answer(explanation: Explanation, request: PredictRequest, id: str | None, store_error: str | None) -> bytes:

@@ -13,7 +13,7 @@ from service.open_inference.answers import Answer
 from service.open_inference.requests import read as read_tensors
 from service.predictor import Prediction, Predictor
 from service.problems import as_infer_error, as_problem
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 from service.settings import Settings
 
 INFER = re.compile(rb"/v2/models/([a-z0-9_-]+)(?:/versions/(\d{1,9}))?/infer").fullmatch

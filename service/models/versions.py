@@ -9,7 +9,7 @@ from service.manifest import Manifest
 from service.models import memory
 from service.models.folders import Stamp
 from service.models.loading import Model
-from service.schemas import State
+from service.schemas.models import State
 
 
 @dataclass(eq=False, slots=True)

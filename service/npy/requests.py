@@ -9,7 +9,7 @@ from service.explanations.record import Explanation
 from service.models.loading import Model
 from service.npy.files import read_npy, read_npz, write_npy, write_npz
 from service.predictor import Prediction, Predictor, Write
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 from service.settings import Settings
 
 NPY, NPZ, JSON = "application/x-npy", "application/x-npz", "application/json"

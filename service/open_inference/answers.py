@@ -12,7 +12,7 @@ from service.manifest import Manifest
 from service.open_inference.schemas import InferRequest
 from service.open_inference.tensors import DTYPES, Array
 from service.reading import describe
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 
 FLOAT = DTYPES["FP32"]
 UNKNOWN_WISHES = ("classification", "shared_memory_region")  # extensions of Triton that are not ours

@@ -8,7 +8,7 @@ from service.models.repository import Repository
 from service.models.versions import Version
 from service.open_inference.answers import outputs
 from service.open_inference.schemas import IndexEntry, ModelMetadata, ServerMetadata, TensorMetadata
-from service.schemas import State
+from service.schemas.models import State
 
 SERVER = ServerMetadata(
     name="attention-lstm",

@@ -16,7 +16,7 @@ from service.open_inference.schemas import InferRequest
 from service.open_inference.tensors import read_tensors
 from service.predictor import Prediction, Predictor
 from service.ragged import Ragged
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 from service.settings import Settings
 
 KNOWN, LONGEST = 256, 1000  # JSON parts that are kept, and bytes of one: a client sends the same again and again

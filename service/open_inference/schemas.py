@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schemas import SequenceExplanation
+from service.schemas.attention import SequenceExplanation
 
 Datatype = Literal["FP32", "INT32", "BYTES"]
 MAX_TENSORS = 16  # far more than any model has

@@ -9,7 +9,7 @@ from service.errors import Invalid
 from service.explanations.charts.left_out import OWN_UNIT, LeftOut
 from service.explanations.record import Explanation
 from service.ragged import Ragged
-from service.schemas import DrawRequest
+from service.schemas.drawing import DrawRequest
 
 LONGEST = 200  # characters of the name of a feature, which stands beside each of its values
 

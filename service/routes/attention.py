@@ -19,7 +19,7 @@ from service.routes.negotiation import preferred
 from service.routes.occlusion import occlude
 from service.routes.pictures import Method, Which, draw_explanation
 from service.routes.web import page
-from service.schemas import ExplanationResponse, OcclusionResponse
+from service.schemas.attention import ExplanationResponse, OcclusionResponse
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3

@@ -19,7 +19,7 @@ from service.routes.bodies import read_body
 from service.routes.caching import NOT_MODIFIED, json_of
 from service.routes.finding import NO_INPUTS, Id, StoreDep, find
 from service.routes.formats import Known
-from service.schemas import CompareRequest, CompareResponse
+from service.schemas.compare import CompareRequest, CompareResponse
 
 router = APIRouter(tags=["attention"])
 

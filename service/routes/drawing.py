@@ -13,7 +13,7 @@ from service.routes import problems
 from service.routes.bodies import read_body
 from service.routes.caching import etag
 from service.routes.formats import TYPES, RendererDep, Suffix, ThemeName, draw
-from service.schemas import DrawRequest
+from service.schemas.drawing import DrawRequest
 
 router = APIRouter(tags=["pictures"])
 Method = Annotated[

@@ -9,7 +9,7 @@ from service.batcher import DeadlineExceeded, Full, Stopped
 from service.examiner import Examiner
 from service.explanations.record import Explanation
 from service.predictor import as_http
-from service.schemas import Baseline
+from service.schemas.faithfulness import Baseline
 from service.subject import Setup
 
 R = TypeVar("R")

@@ -16,7 +16,7 @@ from service.routes.caching import NOT_MODIFIED, json_of
 from service.routes.examining import ExaminerDep, Held, ask, describe_setup
 from service.routes.finding import Id, Sequence, StoreDep, ask_store, find_sequence
 from service.routes.formats import Known
-from service.schemas import FaithfulnessResponse
+from service.schemas.faithfulness import FaithfulnessResponse
 
 router = APIRouter(tags=["attention"])
 TOP_STEPS = 3

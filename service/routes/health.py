@@ -6,7 +6,7 @@ from service.errors import Draining, StoreFailed, Unavailable
 from service.explanations.stores.store import Store
 from service.models.repository import Repository
 from service.routes import problems
-from service.schemas import Status
+from service.schemas.health import Status
 
 router = APIRouter(tags=["health"])
 

@@ -13,7 +13,7 @@ from service.explanations.stores.store import Entry, Filter, Store
 from service.routes import problems
 from service.routes.filtering import Cursor, FilterDep
 from service.routes.finding import LEFT_OUT, StoreDep, ask_store, read_pages
-from service.schemas import Deleted, ExplanationEntry, ExplanationList
+from service.schemas.attention import Deleted, ExplanationEntry, ExplanationList
 
 router = APIRouter(tags=["attention"])
 LOOKED_AT = 1000  # explanations whose sequences a page compares with the one asked for

@@ -11,7 +11,7 @@ from service.models.repository import Repository
 from service.models.versions import Version
 from service.routes import json_body, problems
 from service.routes.bodies import read_body
-from service.schemas import BrokenInfo, DefaultInfo, ModelInfo, ModelList, PinInfo, PinRequest, StateInfo
+from service.schemas.models import BrokenInfo, DefaultInfo, ModelInfo, ModelList, PinInfo, PinRequest, StateInfo
 
 router = APIRouter(tags=["models"])
 Name = Annotated[str, Path(description="of the model")]

@@ -10,7 +10,7 @@ from service.explanations.record import Explanation
 from service.explanations.stores.store import Store
 from service.routes.examining import ask, describe_setup
 from service.routes.finding import find_sequence
-from service.schemas import Baseline
+from service.schemas.faithfulness import Baseline
 
 TOP_STEPS = 3
 

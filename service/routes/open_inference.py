@@ -33,7 +33,7 @@ from service.routes import json_body
 from service.routes.attention import describe_sequence
 from service.routes.bodies import read_body, unless_gone
 from service.routes.health import readyz
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 
 router = APIRouter(prefix="/v2", tags=["open inference"])
 MODEL, VERSION = "/models/{name}", "/models/{name}/versions/{version}"

@@ -15,7 +15,7 @@ from service.routes.examining import ExaminerDep, Held, ask
 from service.routes.faithfulness import verdict_in_words
 from service.routes.finding import Id, Sequence, StoreDep, find_sequence
 from service.routes.formats import Known, RendererDep, Suffix, ThemeName, answer, pictures
-from service.schemas import Baseline
+from service.schemas.faithfulness import Baseline
 from service.subject import Setup
 
 router = APIRouter(tags=["pictures"])

@@ -17,7 +17,7 @@ from service.routes import problems
 from service.routes.bodies import read_body, unless_gone
 from service.routes.parameters import refuse_all
 from service.routes.streams import NDJSON, stream
-from service.schemas import PredictRequest, PredictResponse
+from service.schemas.predict import PredictRequest, PredictResponse
 
 router = APIRouter(tags=["predict"])
 LINES = {"schema": LineResponse.model_json_schema(ref_template="#/components/schemas/{model}")}

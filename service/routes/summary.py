@@ -13,7 +13,7 @@ from service.explanations.summary import summarize, weights_of
 from service.routes import problems
 from service.routes.filtering import FilterDep
 from service.routes.finding import StoreDep, read_pages
-from service.schemas import SummaryResponse
+from service.schemas.summary import SummaryResponse
 
 router = APIRouter(tags=["attention"])
 WEIGHTS = 1_000_000  # of a summary, about; it takes some 0.1 s

@@ -86,7 +86,7 @@ function makeOverview(models) {
   const [told, profile] = [html("p", { class: "quiet" }), html("div", { id: "profile" })];
   const chart = new Chart(profile);
   const files = ["csv", "parquet", "npz"].map((format) => [format, html("a", { download: true }, format.toUpperCase())]);
-  const overview = html("div", { id: "overview", hidden: true }, told, profile, html("p", { class: "quiet row" }, "As files:", files.map(([, link]) => link)));
+  const overview = html("div", { id: "overview", hidden: true }, told, profile, html("p", { class: "quiet row" }, "The newest 1,000 as files:", files.map(([, link]) => link)));
 
   async function draw(asked) {
     const manifest = models.find((info) => info.manifest.name === asked.model)?.manifest;

@@ -13,7 +13,7 @@ from service.explanations.record import Explanation
 from service.explanations.stores import bundles
 from service.manifest import Decoding, Lengths, Manifest, Parity, Vocabulary
 from service.ragged import Ragged
-from service.schemas import PredictRequest
+from service.schemas.predict import PredictRequest
 
 
 def manifest(features=2, min_steps=1, max_steps=None, **changes):

@@ -3,7 +3,7 @@
 import msgspec
 
 from service.explanations.record import Explanation
-from service.schemas import Baseline
+from service.schemas.faithfulness import Baseline
 
 OWN_UNIT = "value of the prediction"  # of changes of a value whose spread the model does not say
 HOLDS: dict[Baseline, str] = {
