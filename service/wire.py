@@ -8,8 +8,7 @@ import orjson
 from service.arrays import FloatArray
 from service.errors import HttpError
 from service.explanations.measures import top_steps
-from service.explanations.record import Explanation, steps
-from service.ragged import Ragged
+from service.explanations.record import Explanation, steps, steps_of
 from service.schemas.predict import PredictRequest
 
 
@@ -29,8 +28,8 @@ def write_answer(explanation: Explanation, request: PredictRequest, id: str | No
     if explanation.labels is not None:
         answer["labels"] = explanation.labels
     attention = explanation.attention
-    if attention is not None and attention.values.ndim > 1 and request.attention == "per_step":
-        attention = Ragged(steps(attention.values), attention.lengths, time=attention.time)
+    if attention is not None and request.attention == "per_step":
+        attention = steps_of(attention)
     answer["attention"] = None if attention is None else attention.nested()
     if request.top_k is not None and attention is not None:
         answer["top"] = [top(explanation, i, request.top_k) for i in range(len(explanation))]

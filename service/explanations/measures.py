@@ -1,8 +1,8 @@
 """What is measured on predictions and weights alone: the classes, the steps that weigh most, how far the weights are
 from all the same, how their orders agree.
 
-Of many sequences at once, `weights (sequence, time)` are padded on the right with 0, and `lengths (sequence,)` says
-what is not padding.
+Of many sequences at once, the weights `(time,)` of each, at least one, lie end to end: padded, a long one among many
+short ones would take as much memory as if all were long.
 """
 
 import math
@@ -11,8 +11,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from service.arrays import FloatArray, IntArray
+from service.arrays import FloatArray
 from service.manifest import PROFILE_BINS, Task
+from service.ragged import Ragged
 
 F = TypeVar("F", bound=np.floating)
 
@@ -73,33 +74,44 @@ def distance_from_uniform(weights: FloatArray) -> float:
     return float(np.abs(weights.astype(np.float64) - 1 / len(weights)).sum() / 2)
 
 
-def concentrations(weights: FloatArray, lengths: IntArray) -> NDArray[np.float64]:
+def concentrations(weights: Ragged) -> NDArray[np.float64]:
     """The `concentration` of each sequence of more than one step, `(sequence,)` or fewer."""
-    weights, lengths = weights[lengths > 1], lengths[lengths > 1]
-    entropy = -(weights * np.log(np.maximum(weights, np.finfo(np.float32).tiny))).sum(axis=1)
-    found: NDArray[np.float64] = np.clip(1 - entropy / np.log(lengths), 0, 1).astype(np.float64)
+    values, lengths = weights.values, weights.lengths
+    terms = values * np.log(np.maximum(values, np.finfo(np.float32).tiny))
+    entropy = -np.add.reduceat(terms, weights.starts, dtype=np.float64)
+    several = lengths > 1
+    found: NDArray[np.float64] = np.clip(1 - entropy[several] / np.log(lengths[several]), 0, 1)
     return found
 
 
-def top_positions(weights: FloatArray, lengths: IntArray) -> NDArray[np.float64]:
+def heaviest(weights: Ragged) -> NDArray[np.int64]:
+    """The step of largest weight of each sequence, the first among equals, `(sequence,)`."""
+    values, starts, lengths = weights.values, weights.starts, weights.lengths
+    places = np.flatnonzero(values == np.maximum.reduceat(values, starts).repeat(lengths))
+    owners = np.arange(len(lengths)).repeat(lengths)[places]
+    found: NDArray[np.int64] = places[np.diff(owners, prepend=-1) > 0] - starts
+    return found
+
+
+def top_positions(weights: Ragged) -> NDArray[np.float64]:
     """Where the middle of the heaviest step is in its sequence, above 0 and below 1, `(sequence,)`."""
-    positions: NDArray[np.float64] = (weights.argmax(axis=1) + 0.5) / lengths
+    positions: NDArray[np.float64] = (heaviest(weights) + 0.5) / weights.lengths
     return positions
 
 
-def profile(weights: FloatArray, lengths: IntArray) -> NDArray[np.float64]:
+def profile(weights: Ragged) -> NDArray[np.float64]:
     """Weight of each twentieth of a sequence, the sum over sequences, `(20,)`.
 
     A step that lies in two twentieths gives each its part: equal weights give an even profile, whatever the length.
     """
-    if (lengths == lengths[0]).all():
-        weights, lengths = weights.sum(axis=0, dtype=np.float64, keepdims=True), lengths[:1]
-    up_to = np.zeros((len(weights), weights.shape[1] + 2))  # a step more, of weight 0, for the end
-    np.cumsum(weights, axis=1, out=up_to[:, 1:-1])
-    up_to[:, -1] = up_to[:, -2]
-    ends = lengths[:, None] * np.arange(PROFILE_BINS + 1) / PROFILE_BINS
-    step, row = ends.astype(np.int64), np.arange(len(weights))[:, None]
-    before, behind = up_to[row, step], up_to[row, step + 1]
+    if (block := weights.block) is not None:  # as one sequence: so many of equal length are quick
+        weights = Ragged(block.sum(axis=0, dtype=np.float64), weights.lengths[:1])
+    up_to = np.zeros(len(weights.values) + 2)  # a step more, of weight 0, for the end of the last
+    np.cumsum(weights.values, dtype=np.float64, out=up_to[1:-1])
+    up_to[-1] = up_to[-2]
+    ends = weights.lengths[:, None] * np.arange(PROFILE_BINS + 1) / PROFILE_BINS
+    step = ends.astype(np.int64)
+    before, behind = (up_to[weights.starts[:, None] + step + i] for i in (0, 1))
     at_ends = (before + (ends - step) * (behind - before)).sum(axis=0)
     found: NDArray[np.float64] = at_ends[1:] - at_ends[:-1]
     return found

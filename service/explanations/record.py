@@ -10,7 +10,7 @@ import numpy as np
 from service.arrays import FloatArray
 from service.ragged import Ragged
 
-__all__ = ["Explanation", "Ragged", "now", "steps"]
+__all__ = ["Explanation", "Ragged", "now", "steps", "steps_of"]
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +62,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether what was received is part of it."""
         return self.sequences is not None or self.texts is not None
 
+    @property
+    def size(self) -> int:
+        """Numbers that it holds, about: its values and its weights."""
+        return 1 + sum(part.values.size for part in (self.sequences, self.attention) if part is not None)
+
     def length(self, index: int) -> int:
         """Steps of a sequence, or characters of a text; where inputs are not kept, of its weights."""
         if self.texts is not None:
@@ -109,3 +114,10 @@ def now() -> float:
 def steps(weights: FloatArray) -> FloatArray:
     """Weights by step, `(time,)`: as they are when shared, the mean over features of `(time, feature)`."""
     return weights if weights.ndim == 1 else weights.mean(axis=1)
+
+
+def steps_of(attention: Ragged) -> Ragged:
+    """The weights by step of many sequences, see `steps`."""
+    if attention.values.ndim == 1:
+        return attention
+    return Ragged(steps(attention.values), attention.lengths, time=attention.time)

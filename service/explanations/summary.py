@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.arrays import FloatArray, IntArray
-from service.explanations.measures import concentrations
+from service.arrays import FloatArray
+from service.explanations.measures import concentrations, heaviest
 from service.explanations.record import Explanation, steps
 from service.ragged import Ragged
 
@@ -34,12 +34,12 @@ def summarize(weights: Ragged | None) -> dict[str, Any]:
     """The profile of weights `(time,)`: see `SummaryResponse`. Steps count from the start of each sequence."""
     if weights is None:
         return {"count": 0, "steps": [], "concentration": None, "top": []}
-    lengths = weights.lengths
-    padded = weights.padded(np.arange(len(weights)), weights.longest)
-    counts = (np.arange(padded.shape[1]) < lengths[:, None]).sum(axis=0)
-    means = padded.sum(axis=0, dtype=np.float64) / counts
-    quantiles = _by_step(padded, lengths, counts)
-    shares = np.bincount(padded.argmax(axis=1), minlength=len(counts)) / len(padded)
+    values, lengths = weights.values, weights.lengths
+    step = np.arange(len(values)) - weights.starts.repeat(lengths)
+    counts = np.bincount(step)
+    means = np.bincount(step, values) / counts
+    quantiles = _by_step(values[np.lexsort((values, step))], counts)
+    shares = np.bincount(heaviest(weights), minlength=len(counts)) / len(weights)
     return {
         "count": len(weights),
         "steps": [
@@ -52,23 +52,28 @@ def summarize(weights: Ragged | None) -> dict[str, Any]:
             }
             for step in range(len(counts))
         ],
-        "concentration": _concentration(padded, lengths),
+        "concentration": _concentration(weights),
         "top": _top(shares),
     }
 
 
-def _by_step(padded: FloatArray, lengths: IntArray, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Quantiles over the sequences that have the step, `(quantile, time)`, between the two nearest of them."""
-    ordered = np.sort(np.where(np.arange(padded.shape[1]) < lengths[:, None], padded, np.inf), axis=0)
+def _by_step(ordered: FloatArray, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Quantiles over the sequences that have the step, `(quantile, time)`, between the two nearest of them.
+
+    Args:
+        ordered: the weights, step by step, the smallest of each first.
+        counts: how many each step has.
+    """
     places = np.array(QUANTILES)[:, None] * (counts - 1)
     low = np.floor(places).astype(np.int64)
-    below, above = (np.take_along_axis(ordered, np.minimum(low + i, counts - 1), axis=0) for i in (0, 1))
+    first = np.cumsum(counts) - counts
+    below, above = (ordered[first + np.minimum(low + i, counts - 1)] for i in (0, 1))
     found: NDArray[np.float64] = below + (above - below) * (places - low)
     return found
 
 
-def _concentration(padded: FloatArray, lengths: IntArray) -> dict[str, Any] | None:
-    found = concentrations(padded, lengths)
+def _concentration(weights: Ragged) -> dict[str, Any] | None:
+    found = concentrations(weights)
     if not len(found):
         return None
     return {"mean": float(found.mean()), "quantiles": _named(np.quantile(found, QUANTILES))}

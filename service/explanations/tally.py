@@ -10,7 +10,8 @@ from typing import get_args
 
 import numpy as np
 
-from service.explanations.measures import by_step, concentrations, profile, top_positions
+from service.explanations.measures import concentrations, profile, top_positions
+from service.explanations.record import steps_of
 from service.manifest import AnswerVerdict, Manifest
 from service.ragged import Ragged
 from service.telemetry.collect import Telemetry
@@ -60,26 +61,18 @@ class Tally:
         telemetry, key = self._telemetry, (manifest.name, manifest.version)
         if attention.widths is not None:  # what each character looks at; where that is, moves on with the text
             if len(rows := _rows(attention, attention.widths)):
-                telemetry.concentration(*key).observe_all(concentrations(*_pad(rows)))
+                telemetry.concentration(*key).observe_all(concentrations(rows))
             return
-        weights, lengths = _pad(attention)
-        telemetry.concentration(*key).observe_all(concentrations(weights, lengths))
-        telemetry.top_position(*key).observe_all(top_positions(weights, lengths))
+        weights = steps_of(attention)
+        telemetry.concentration(*key).observe_all(concentrations(weights))
+        telemetry.top_position(*key).observe_all(top_positions(weights))
         for verdict in get_args(AnswerVerdict):
             telemetry.verdicts(*key).add(verdict, n=0)  # so that the first is a rise
         if manifest.attention is not None and manifest.attention.profile is not None:
-            expected = np.multiply(manifest.attention.profile, len(lengths))
-            telemetry.drift(*key).add(profile(weights, lengths).tolist(), expected.tolist())
+            expected = np.multiply(manifest.attention.profile, len(weights))
+            telemetry.drift(*key).add(profile(weights).tolist(), expected.tolist())
 
 
 def _rows(attention: Ragged, widths: np.ndarray) -> Ragged:
     """The rows of matrices `(out_time, in_time)`, one by one."""
     return Ragged(attention.values, np.repeat(widths, attention.lengths // widths))
-
-
-def _pad(attention: Ragged) -> tuple[np.ndarray, np.ndarray]:
-    """Weights by step, `(sequence, time)`, padded with 0; and the lengths, `(sequence,)`."""
-    block = attention.block
-    if block is None:
-        block = attention.padded(np.arange(len(attention)), attention.longest)
-    return by_step(block), attention.lengths

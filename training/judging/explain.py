@@ -51,7 +51,8 @@ def training_profile(model: keras.Model, data: Data, variable_length: bool) -> l
     rows = np.linspace(0, len(data.train) - 1, min(len(data.train), PROFILED)).astype(int)
     train = data.train.take(rows)
     weights = by_step(model.predict(feed(train, variable_length, JUDGED)[0], verbose=0)["attention"])
-    profile: list[float] = (measures.profile(weights, train.lengths) / len(train)).round(6).tolist()
+    real = np.arange(weights.shape[1]) < train.lengths[:, None]
+    profile: list[float] = (measures.profile(Ragged(weights[real], train.lengths)) / len(train)).round(6).tolist()
     return profile
 
 

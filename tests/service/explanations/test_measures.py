@@ -8,11 +8,13 @@ from service.explanations.measures import (
     concentration,
     concentrations,
     distance_from_uniform,
+    heaviest,
     profile,
     rank_correlation,
     top_positions,
     top_steps,
 )
+from service.ragged import Ragged
 
 
 def test_top_steps_are_heaviest_first_and_earliest_among_equals():
@@ -47,43 +49,39 @@ def test_the_distance_from_uniform_is_the_weight_that_has_to_move():
     assert distance_from_uniform(np.array([0.3, 0.2, 0.3, 0.2], np.float32)) == pytest.approx(0.1)
 
 
-def padded(*sequences):
-    """Weights `(sequence, time)` and lengths of sequences of different lengths."""
-    lengths = np.array([len(sequence) for sequence in sequences], np.int32)
-    weights = np.zeros((len(sequences), lengths.max()), np.float32)
-    for row, sequence in zip(weights, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return weights, lengths
+def ragged(*sequences):
+    return Ragged.of([np.array(sequence, np.float32) for sequence in sequences])
 
 
 def test_the_concentrations_of_many_are_those_of_each():
-    weights, lengths = padded([0.25] * 4, [1.0], [0.5, 0.5, 0, 0], [0.0, 1.0], [0.7, 0.2, 0.1])
-    alone = [concentration(row[:length]) for row, length in zip(weights, lengths, strict=True)]
-    assert concentrations(weights, lengths) == pytest.approx([one for one in alone if one is not None], abs=1e-6)
+    weights = ragged([0.25] * 4, [1.0], [0.5, 0.5, 0, 0], [0.0, 1.0], [0.7, 0.2, 0.1])
+    alone = [concentration(one) for one in weights]
+    assert concentrations(weights) == pytest.approx([one for one in alone if one is not None], abs=1e-6)
 
 
 def test_top_positions_are_the_middle_of_the_step_in_its_sequence():
-    weights, lengths = padded([0.2, 0.6, 0.2, 0.0], [1.0], [0.1, 0.9])
-    assert top_positions(weights, lengths).tolist() == [1.5 / 4, 0.5, 0.75]
+    weights = ragged([0.2, 0.6, 0.2, 0.0], [1.0], [0.1, 0.9], [0.2, 0.4, 0.4])
+    assert heaviest(weights).tolist() == [1, 0, 1, 1]  # the first among equals
+    assert top_positions(weights).tolist() == [1.5 / 4, 0.5, 0.75, 0.5]
 
 
 def test_a_step_gives_its_weight_to_the_twentieths_that_it_covers():
-    found = profile(*padded([0.1, 0.9]))
+    found = profile(ragged([0.1, 0.9]))
     assert found == pytest.approx([0.01] * 10 + [0.09] * 10)
-    found = profile(*padded([0.2, 0.3, 0.5]))  # 6 2/3 twentieths each
+    found = profile(ragged([0.2, 0.3, 0.5]))  # 6 2/3 twentieths each
     assert found == pytest.approx([0.03] * 6 + [0.02 + 0.015] + [0.045] * 6 + [0.015 + 0.05] + [0.075] * 6)
 
 
 @pytest.mark.parametrize("lengths", [[20], [40, 40], [1], [7], [3, 19, 20, 21, 64]])
 def test_even_weights_have_an_even_profile_whatever_the_length(lengths):
-    found = profile(*padded(*([1 / length] * length for length in lengths)))
+    found = profile(ragged(*([1 / length] * length for length in lengths)))
     assert found == pytest.approx([len(lengths) / 20] * 20)
 
 
 def test_the_profile_of_many_is_the_sum_of_each():
     random = np.random.default_rng(0)
     sequences = [random.dirichlet(np.ones(length)) for length in random.integers(1, 50, 30)]
-    assert profile(*padded(*sequences)) == pytest.approx(np.sum([profile(*padded(one)) for one in sequences], axis=0))
+    assert profile(ragged(*sequences)) == pytest.approx(np.sum([profile(ragged(one)) for one in sequences], axis=0))
 
 
 values = st.lists(st.integers(0, 5), min_size=2, max_size=12)

@@ -1,5 +1,7 @@
 """What many weights have in common, against numbers that anyone can check."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,14 @@ def test_weights_are_those_of_the_label_by_step():
     np.testing.assert_allclose(weights_of([one], "b")[0], one.attention[1].mean(axis=1))
     assert weights_of([one], "c") is None
     assert summarize(None)["count"] == 0
+
+
+def test_a_long_one_among_many_short_ones_does_not_make_them_all_long():
+    random = np.random.default_rng(0)
+    weights = ragged(*[random.dirichlet(np.ones(length)) for length in [5] * 2_000 + [5_000]])
+    tracemalloc.start()
+    found = summarize(weights)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found["count"], len(found["steps"])) == (2_001, 5_000)
+    assert peak < 20e6  # bytes; padded, these 15,000 weights take 160e6
