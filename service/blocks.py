@@ -12,7 +12,10 @@ from service.arrays import FloatArray, IntArray
 from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.manifest import Manifest
+from service.models.loading import Model
 from service.ragged import Ragged
+
+PADDED = 8_000_000  # weights of an answer, padding and all: made at once, while other requests wait
 
 
 def read_block(
@@ -56,6 +59,26 @@ def read_block(
     items = Ragged(values, steps, time=time if full else None)
     _check_finite(items, manifest)
     return items
+
+
+def check_answer(model: Model, items: Ragged) -> None:
+    """Refuses sequences, sent without padding, whose weights as one array are more than are made at once: a long one
+    among many short ones, which are all padded to its steps.
+
+    Raises:
+        Invalid: there are too many; says how many there may be.
+    """
+    attention = model.manifest.attention
+    if attention is None:
+        return
+    each = items.longest
+    if model.codec is not None:
+        each *= model.codec.longest
+    elif attention.axes[-1] == "feature":
+        each *= len(model.manifest.features)
+    if len(items) * each > PADDED:
+        expected = f"at most {PADDED // each} sequences in one array, where all are padded to {items.longest} steps"
+        raise Invalid.at("/sequences", expected, str(len(items)))
 
 
 def pad(items: Ragged, time: int) -> np.ndarray:

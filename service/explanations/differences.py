@@ -22,7 +22,7 @@ def compare(a: Explanation, b: Explanation) -> list[dict[str, Any]]:
 
 def _compare_sequence(a: Explanation, b: Explanation, index: int) -> dict[str, Any]:
     change = None
-    if a.answers is None and b.answers is None and a.predictions.shape[1] == b.predictions.shape[1]:
+    if _alike(a, b):
         change = wire.squeeze(b.predictions)[index] - wire.squeeze(a.predictions)[index]
     return {
         "same_input": a.hash(index) == b.hash(index) if a.has_inputs and b.has_inputs else None,
@@ -31,6 +31,12 @@ def _compare_sequence(a: Explanation, b: Explanation, index: int) -> dict[str, A
         "change": change,
         "weights": _compare_weights(a, b, index),
     }
+
+
+def _alike(a: Explanation, b: Explanation) -> bool:
+    """Whether the numbers that both predict mean the same."""
+    same = a.task == b.task and a.classes == b.classes and a.predictions.shape[1] == b.predictions.shape[1]
+    return same and a.answers is None
 
 
 def _side(one: Explanation, index: int) -> dict[str, Any]:

@@ -122,9 +122,20 @@ def table(explanations: Sequence[Explanation]) -> Any:
         **dict(zip(_outputs(first), predictions.T, strict=True)),
         "step": (np.arange(every.sum()) - np.repeat(starts, every)).astype("i4"),
     }
-    taken = {*columns, WEIGHT}
-    names = [f"feature {name}" if name in taken else name for name in first.features]
+    names = _free(first.features, {*columns, WEIGHT, *(f"{WEIGHT} {name}" for name in first.features)})
     return pa.table(columns | _values(explanations, rows, names))
+
+
+def _free(features: Sequence[str], taken: set[str]) -> list[str]:
+    """The names of the features, each as a column that no other has."""
+    names = []
+    for feature in features:
+        name = feature
+        while name in taken:
+            name = f"feature {name}"
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def _outputs(one: Explanation) -> list[str]:
@@ -203,4 +214,6 @@ class PaddedSize:
         """Values of all so far, with these, at least one."""
         self._count += sum(map(len, explanations))
         self._longest = max(self._longest, *(int(_lengths(one).max()) for one in explanations))
-        return self._count * self._longest * (len(explanations[0].features) + 1)
+        first = explanations[0]
+        weights = len(first.features) if first.attention is not None and first.attention.values.ndim == 2 else 1
+        return self._count * self._longest * (len(first.features) + weights)

@@ -62,11 +62,6 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether what was received is part of it."""
         return self.sequences is not None or self.texts is not None
 
-    @property
-    def size(self) -> int:
-        """Numbers that it holds, about: its values and its weights."""
-        return 1 + sum(part.values.size for part in (self.sequences, self.attention) if part is not None)
-
     def length(self, index: int) -> int:
         """Steps of a sequence, or characters of a text; where inputs are not kept, of its weights."""
         if self.texts is not None:

@@ -65,15 +65,22 @@ def answer_as(media_type: str, prediction: Prediction, time: int | None = None) 
         for field in ("top_k", "faithfulness"):
             if (value := getattr(prediction.fields, field)) is not None:
                 raise Invalid.at(f"/{field}", f"none in {media_type}", str(value))
-        prediction.write, prediction.labelled = _writer(media_type, time or prediction.items.longest), False
+        if media_type == NPZ and time is None:
+            blocks.check_answer(prediction.model, prediction.items)
+        writer = _writer(time or prediction.items.longest) if media_type == NPZ else _write_prediction
+        prediction.write, prediction.labelled = writer, False
     return prediction
 
 
-def _writer(media_type: str, time: int) -> Write:
+def _write_prediction(
+    explanation: Explanation, request: PredictRequest, id: str | None, store_error: str | None
+) -> bytes:
+    return write_npy(np.asarray(explanation.predictions if explanation.answers is None else explanation.answers))
+
+
+def _writer(time: int) -> Write:
     def write(explanation: Explanation, request: PredictRequest, id: str | None, store_error: str | None) -> bytes:
         arrays = {name: np.asarray(found) for name, found in blocks.outputs(explanation, time).items()}
-        if media_type == NPY:
-            return write_npy(arrays["prediction"])
         if "attention" in arrays and explanation.answers is None and request.attention == "per_step":
             arrays["attention"] = by_step(arrays["attention"])
         arrays["lengths"] = _lengths(explanation)

@@ -9,8 +9,10 @@ from service import blocks, wire
 from service.errors import Invalid
 from service.explanations.record import Explanation
 from service.manifest import Manifest
+from service.models.loading import Model
 from service.open_inference.schemas import InferRequest
 from service.open_inference.tensors import DTYPES, Array
+from service.ragged import Ragged
 from service.reading import describe
 from service.schemas.predict import PredictRequest
 
@@ -35,17 +37,21 @@ class Answer:
         self._wanted: dict[str, bool] = {}
         self.header_length: int | None = None
 
-    def asked(self, request: InferRequest, manifest: Manifest, time: int) -> None:
+    def asked(self, request: InferRequest, model: Model, items: Ragged, time: int) -> None:
         """Takes in what is wanted.
 
         Args:
-            time: steps that the sequences of the request are padded to.
+            items: the sequences of the request.
+            time: steps that they are padded to.
 
         Raises:
-            Invalid: an output is wanted that the model has not, or twice, or in a way that we do not know.
+            Invalid: an output is wanted that the model has not, or twice, or in a way that we do not know; or it would
+                be too large.
         """
+        if model.codec is not None:
+            blocks.check_answer(model, items)
         self._id, self._time, self._wanted = request.id, time, {}
-        names = outputs(manifest)
+        names = outputs(model.manifest)
         binary = (request.parameters or {}).get("binary_data_output") is True
         if request.outputs is None:
             self._wanted = dict.fromkeys(names, binary)

@@ -61,7 +61,7 @@ def read(
 
     def read_sequences(model: Model) -> Prediction:
         items, texts, time = _read_items(asked.request, binary, model, settings)
-        answer.asked(asked.request, model.manifest, time)
+        answer.asked(asked.request, model, items, time)
         return Prediction(model, asked.fields, items, texts, answer.write, labelled=answer.labelled)
 
     return predictor.admit(asked.fields, read_sequences)

@@ -12,6 +12,8 @@ from service import reading, wire
 from service.errors import Invalid, NotFound
 from service.explanations.differences import compare
 from service.explanations.record import Explanation, now
+from service.manifest import Manifest
+from service.models.repository import Repository
 from service.predictor import Predictor
 from service.ragged import Ragged
 from service.routes import json_body, problems
@@ -57,9 +59,14 @@ async def compare_models(id: Id, store: StoreDep, request: Request) -> Response:
     if inputs is None:
         raise NotFound(f"expected an explanation whose inputs are kept, to predict them again; {NO_INPUTS}")
     predictor: Predictor = request.app.state.predictor
-    body = {"model": other.model or a.model, "version": other.version, "sequences": inputs, "store": False}
+    repository: Repository = request.app.state.repository
+    found = repository.find(other.model or a.model, other.version)
+    assert found.manifest is not None  # noqa: S101 (it is served)
+    body: dict[str, Any] = {"model": found.name, "version": found.number, "sequences": inputs, "store": False}
+    if a.beams is not None and found.manifest.vocabulary is not None:
+        body["beam"] = a.beams[0]  # another search is another answer
     answer = orjson.loads(await predictor.predict(wire.dump(body)))
-    return Response(await _compare(a, _read(a, answer)), media_type="application/json")
+    return Response(await _compare(a, _read(a, answer, found.manifest)), media_type="application/json")
 
 
 async def _compare(a: Explanation, b: Explanation) -> bytes:
@@ -75,8 +82,8 @@ def _describe(one: Explanation) -> dict[str, Any]:
     return {"id": one.id or None, "created": one.created_at, "model": one.model, "version": one.version}
 
 
-def _read(asked: Explanation, answer: dict[str, Any]) -> Explanation:
-    """An answer to the same sequences as an explanation, of no id."""
+def _read(asked: Explanation, answer: dict[str, Any], manifest: Manifest) -> Explanation:
+    """The answer of another model to the same sequences as an explanation, of no id."""
     answers = answer["predictions"] if asked.texts is not None else None
     predictions = np.array(answer["predictions"] if answers is None else answer["probabilities"], np.float32)
     return msgspec.structs.replace(
@@ -85,6 +92,8 @@ def _read(asked: Explanation, answer: dict[str, Any]) -> Explanation:
         created=now(),
         model=answer["model"],
         version=answer["version"],
+        task=manifest.task,
+        classes=manifest.labels,
         predictions=predictions.reshape(len(asked), -1),
         labels=answer.get("labels"),
         attention=_read_weights(answer["attention"], answers is not None),

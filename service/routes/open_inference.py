@@ -10,6 +10,7 @@ from service import reading, wire
 from service.errors import Invalid, Unavailable
 from service.explanations.record import Explanation
 from service.fast import LARGE_BODY
+from service.models.loading import Model
 from service.models.repository import Repository
 from service.open_inference import metadata
 from service.open_inference.answers import Answer
@@ -29,6 +30,7 @@ from service.open_inference.schemas import (
     ServerMetadata,
 )
 from service.predictor import Predictor
+from service.ragged import Ragged
 from service.routes import json_body
 from service.routes.attention import describe_sequence
 from service.routes.bodies import read_body, unless_gone
@@ -38,6 +40,7 @@ from service.schemas.predict import PredictRequest
 router = APIRouter(prefix="/v2", tags=["open inference"])
 MODEL, VERSION = "/models/{name}", "/models/{name}/versions/{version}"
 HEADER_LENGTH = "Inference-Header-Content-Length"
+EXPLAINED = 256  # sequences that are described at once, while other requests wait
 B = TypeVar("B", bound=BaseModel)
 # Of the path, or of the query where the path has none.
 Name = Annotated[str, Field(description="of the model")]
@@ -78,6 +81,12 @@ class Explained(Answer):
     """The explanation of each sequence as the answer."""
 
     labelled = True
+
+    def asked(self, request: InferRequest, model: Model, items: Ragged, time: int) -> None:
+        """See `Answer.asked`. Raises: Invalid, also for too many sequences."""
+        if len(items) > EXPLAINED:
+            raise Invalid.at("/inputs", f"at most {EXPLAINED} sequences to explain", str(len(items)))
+        super().asked(request, model, items, time)
 
     def write(
         self, explanation: Explanation, request: PredictRequest, id: str | None, store_error: str | None
@@ -150,7 +159,8 @@ async def infer(request: Request, name: Name, version: Number = None) -> Respons
 async def explain(request: Request, name: Name, version: Number = None) -> Response:
     """The body of `infer`, answered with each sequence's explanation as under /attention/{id}.
 
-    An extension of this server: the protocol has no explanations. It is kept with `"store": true` only.
+    An extension of this server: the protocol has no explanations. Of 256 sequences at most. It is kept with `"store":
+    true` only.
     """
     return await _answer(request, name, version, Explained())
 

@@ -47,7 +47,7 @@ class ComparedSequence(BaseModel):
     a: ComparedSide
     b: ComparedSide
     change: float | list[float] | None = Field(
-        description="the prediction of b less that of a; null of text, and where they are not as many numbers"
+        description="the prediction of b less that of a; null of text, and where they are of other tasks or classes"
     )
     weights: ComparedWeights | None = Field(
         description="null of text, of models without attention, and where the sequences differ in length"

@@ -31,9 +31,11 @@ function alone({ leave_one_out: { rank_correlation: rank, top: [first], width },
 }
 
 function most({ step, weight }, change, width, answer, sequence) {
-  if (typeof sequence === "string") return `${JSON.stringify(sequence[step])}, character ${step}, changes the prediction most (${change}; it has ${percent(weight)} of the weight).`;
-  if (width === 1) return `step ${step} changes the prediction most (${change}; it has ${percent(weight)} of the weight).`;
-  const from = step - (step % width), to = Math.min(from + width, sequence.length) - 1;
+  const text = typeof sequence === "string", steps = [...sequence]; // of text, characters as the server counts them
+  const name = text ? `${JSON.stringify(steps[step])}, character ${step},` : `step ${step}`;
+  if (width === 1) return `${name} changes the prediction most (${change}; it has ${percent(weight)} of the weight).`;
+  const from = step - (step % width), to = Math.min(from + width, steps.length) - 1;
+  if (text) return `characters ${from} to ${to} change the prediction most (${change}).`;
   const sum = answer.attention.slice(from, to + 1).reduce((a, b) => a + b, 0);
   return `steps ${from} to ${to} change the prediction most (${change}; they have ${percent(sum)} of the weight).`;
 }

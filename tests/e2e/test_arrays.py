@@ -107,6 +107,22 @@ def test_json_and_texts_are_answered_as_arrays_too(client, example):
     np.testing.assert_allclose(arrays["attention"][1, : weights.shape[0], : weights.shape[1]], weights, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("model", "long", "short"),
+    [("japanese-vowels", [[0] * 12] * 10_000, [[0] * 12]), ("dates", "3 May 1999" + " " * 4000, "3 May 1999")],
+)
+def test_a_long_one_among_many_short_ones_is_not_padded_without_a_bound(client, model, long, short):
+    body = {"model": model, "sequences": [short] * 999 + [long], "store": False}
+    refused = client.post("/predict", json=body, headers={"Accept": NPZ}, timeout=60)
+    check(refused, 422, f"sequences in one array, where all are padded to {len(long)} steps, received 1000")
+    predictions = client.post("/predict", json=body, headers={"Accept": NPY}, timeout=60)
+    assert len(read(predictions)) == 1000
+    if model == "dates":
+        texts = {"name": "sequences", "datatype": "BYTES", "shape": [1000], "data": body["sequences"]}
+        refused = client.post("/v2/models/dates/infer", json={"inputs": [texts]})
+        assert (refused.status_code, "where all are padded to 4010" in refused.json()["error"]) == (422, True)
+
+
 def test_explanations_are_kept_and_named(client, expected):
     arrays = read(post(client, npy(BLOCK), NPY, NPZ, model="planted-before"))
     kept = client.get(f"/attention/{arrays['id']}").raise_for_status().json()

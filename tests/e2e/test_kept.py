@@ -181,6 +181,7 @@ def test_another_version_and_another_model_predict_the_same_sequences_again(clie
     assert client.post(path, json={}).json()["b"]["version"] == 2  # what answers now
     of_labels = client.post(path, json={"model": "labels"}).json()
     assert of_labels["sequences"][0]["b"]["label"] == "yes"
+    assert of_labels["sequences"][0]["change"] is None  # of a value and a probability
     assert client.post(path, json={"model": "nobody"}).status_code == 404
     for wrong in ({"mdoel": "labels"}, {"version": 10**20}, {"version": "1"}, []):
         assert client.post(path, json=wrong).status_code == 422

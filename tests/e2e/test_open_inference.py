@@ -151,6 +151,8 @@ def test_explain_answers_what_attention_would(client):
     assert quiet["explanations"] == kept["sequences"]
     assert "parameters" not in quiet
     assert (answer["id"], answer["model_name"]) == ("7", "planted-before")
+    many = {"inputs": [tensor("sequences", np.repeat(BLOCK, 100, axis=0))]}
+    check(client.post("/v2/models/planted-before/explain", json=many), 422, "at most 256 sequences to explain", "300")
 
 
 def test_what_the_server_is_and_has(client):

@@ -314,6 +314,17 @@ def test_text_is_answered_as_it_is_typed(visit):
         expect(text).to_have_value("3 May 2016")
 
 
+def test_the_character_that_matters_most_is_named_as_it_is_written(visit):
+    text = "😀 😀 😀 3 May 2016"  # two units of UTF-16 each, one character
+    with visit("/?model=dates") as page:
+        page.get_by_label("Text", exact=True).fill(text)
+        expect(headline(page)).to_have_text("2016-05-03")
+        page.get_by_role("button", name="Test this answer").click()
+        told = page.get_by_text(re.compile("character [0-9]+, changes the prediction most")).inner_text()
+        character, step = re.search('"(.+)", character ([0-9]+),', told).groups()
+        assert character == text[int(step)]
+
+
 def test_where_no_text_is_left_there_is_no_answer_to_keep_or_test(visit):
     with visit("/?model=dates") as page:
         text = page.get_by_label("Text", exact=True)

@@ -31,8 +31,12 @@ def test_arrays_are_padded_and_say_their_lengths():
     assert "sequences" not in np.load(io.BytesIO(npz([explanation().without_inputs()])))
 
 
-def test_the_size_of_padded_arrays_is_added_up_page_by_page():
-    pages = [[explanation(steps=(2, 3)), explanation(steps=(1,))], [explanation(steps=(7,))], [explanation(steps=(4,))]]
+@pytest.mark.parametrize("per_feature", [False, True])
+def test_the_size_of_padded_arrays_is_added_up_page_by_page(per_feature):
+    pages = [
+        [explanation(steps=steps, per_feature=per_feature) for steps in page]
+        for page in ([(2, 3), (1,)], [(7,)], [(4,)])
+    ]
     size = PaddedSize()
     for count in (1, 2, 3):
         arrays = np.load(io.BytesIO(npz([one for page in pages[:count] for one in page])))
@@ -70,3 +74,14 @@ def test_a_feature_that_is_named_like_another_column_loses_nothing():
     assert frame["label"].tolist() == ["yes"] * 3
     np.testing.assert_array_equal(frame[["feature label", "feature weight"]], one.sequences[0])
     np.testing.assert_array_equal(frame["weight"], one.attention[0])
+
+
+def test_no_column_takes_the_place_of_another():
+    one = explanation(steps=(3,), features=["weight", "weight weight", "step", "feature step"], per_feature=True)
+    arrow = table([one])
+    assert len(set(arrow.column_names)) == len(arrow.column_names)
+    frame = arrow.to_pandas()
+    features = ["feature weight", "feature weight weight", "feature step", "feature feature step"]
+    np.testing.assert_array_equal(frame[features], one.sequences[0])
+    np.testing.assert_array_equal(frame[[f"weight {name}" for name in one.features]], one.attention[0])
+    assert frame["step"].tolist() == [0, 1, 2]
