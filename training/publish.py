@@ -147,16 +147,24 @@ def publish(contract: Contract, models: Path, *, sequences: np.ndarray, lengths:
 
 
 def pick_examples(data: Data) -> list[Example]:
-    """The first test sequences of two classes (or the first two), rounded to four decimals."""
+    """The first test sequences of two classes or values; the first two where all targets are alike."""
     targets = data.test.targets
-    other = next((i for i, target in enumerate(targets) if not np.array_equal(target, targets[0])), 0)
+    other = next((i for i, target in enumerate(targets) if not np.array_equal(target, targets[0])), 1)
     return [
         Example(
-            sequence=data.test.sequences[i, : data.test.lengths[i]].astype(np.float64).round(4).tolist(),
+            sequence=_shortest(data.test.sequences[i, : data.test.lengths[i]]),
             target=data.labels[targets[i]] if data.labels else targets[i].tolist(),
         )
-        for i in (0, other)
+        for i in (0, other)[: len(targets)]
     ]
+
+
+def _shortest(sequence: np.ndarray) -> list[list[float]]:
+    """The values of a float32 `(time, feature)` with the fewest digits that still give the same float32.
+
+    A fixed number of digits would lose what is small, or what changes little far from 0.
+    """
+    return sequence.astype(str).astype(np.float64).tolist()
 
 
 def means(data: Data, config: ModelConfig) -> dict[str, Any]:
