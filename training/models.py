@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service.manifest import Task
 from training.data.datasets import blocks
 from training.layers import AttentionBlock, LastState, Reverse, ScaledSequence, ValidSteps, ZeroPadding
-from training.scores import SCORES
+from training.scores import COSINE_IS_SHARED, SCORES
 
 Position = Literal["before", "after", "none"]
 ScoreName = Literal["dense", "local", "dot", "cosine", "additive", "general"]
@@ -58,6 +58,8 @@ class ModelConfig(BaseModel):
         chosen = [n for n in ("score", "normalizer", "per_feature") if getattr(self, n) != fields[n].default]
         if self.position == "none" and chosen:
             raise ValueError(f"expected an attention block for {' and '.join(chosen)}, received position none")
+        if self.score == "cosine" and self.per_feature:
+            raise ValueError(COSINE_IS_SHARED)
         if self.position != "before" and self.block_noise:
             raise ValueError(f"expected a block before the LSTM for block_noise, received position {self.position}")
         return self

@@ -98,16 +98,9 @@ def publish_model(
         expected = "2 outputs or more" if task == "multiclass" else "1 output"
         raise ExportError(f"expected {expected} for a {task} task, received {outputs}")
     classes = {"binary": 2, "multiclass": outputs}.get(task, 0)
-    labels = [str(i) for i in range(classes)] if labels is None else labels
-    features = [f"x{i}" for i in range(contract.features)] if features is None else features
-    for what, names, count in (("labels", labels, classes), ("features", features, contract.features)):
-        if len(set(names)) != count:
-            raise ExportError(f"expected {count} {what}, each once, received {len(names)}: {', '.join(names)}")
-    longest = contract.lengths.max or 50
-    random = np.random.default_rng(0)
-    lengths = random.integers(contract.lengths.min, longest + 1, 128).astype(np.int32)
-    sequences = random.standard_normal((128, longest, contract.features)).astype(np.float32)
-    sequences[np.arange(longest) >= lengths[:, None]] = 0
+    labels = _names("labels", labels, [str(i) for i in range(classes)])
+    features = _names("features", features, [f"x{i}" for i in range(contract.features)])
+    sequences, lengths = _random_batch(contract)
     _check_probabilities(contract, task, sequences, lengths)
     axes = len(model.outputs[output_names(model).index("attention")].shape) - 1 if attention else 0
     return publish(
@@ -147,16 +140,24 @@ def publish(contract: Contract, models: Path, *, sequences: np.ndarray, lengths:
 
 
 def pick_examples(data: Data) -> list[Example]:
-    """The first test sequences of two classes (or the first two), rounded to four decimals."""
+    """The first test sequences of two classes or values; the first two where all targets are alike."""
     targets = data.test.targets
-    other = next((i for i, target in enumerate(targets) if not np.array_equal(target, targets[0])), 0)
+    other = next((i for i, target in enumerate(targets) if not np.array_equal(target, targets[0])), 1)
     return [
         Example(
-            sequence=data.test.sequences[i, : data.test.lengths[i]].astype(np.float64).round(4).tolist(),
+            sequence=_shortest(data.test.sequences[i, : data.test.lengths[i]]),
             target=data.labels[targets[i]] if data.labels else targets[i].tolist(),
         )
-        for i in (0, other)
+        for i in (0, other)[: len(targets)]
     ]
+
+
+def _shortest(sequence: np.ndarray) -> list[list[float]]:
+    """The values of a float32 `(time, feature)` with the fewest digits that still give the same float32.
+
+    A fixed number of digits would lose what is small, or what changes little far from 0.
+    """
+    return sequence.astype(str).astype(np.float64).tolist()
 
 
 def means(data: Data, config: ModelConfig) -> dict[str, Any]:
@@ -166,6 +167,25 @@ def means(data: Data, config: ModelConfig) -> dict[str, Any]:
         "feature_means": None if config.scaling == "sequence" else learnt.mean,
         "target_std": learnt.target_variance**0.5 if data.task in ("regression", "forecast") else None,
     }
+
+
+def _names(what: str, given: list[str] | None, default: list[str]) -> list[str]:
+    """The names that are given, held to be as many as those of `default`, or these where none are."""
+    if given is None:
+        return default
+    if len(set(given)) != len(default):
+        raise ExportError(f"expected {len(default)} {what}, each once, received {len(given)}: {', '.join(given)}")
+    return given
+
+
+def _random_batch(contract: Contract, size: int = 128) -> tuple[np.ndarray, np.ndarray]:
+    """Standard normal `sequences (size, time, feature)` of random `lengths (size,)`, 0 on padding."""
+    longest = contract.lengths.max or 50
+    random = np.random.default_rng(0)
+    lengths = random.integers(contract.lengths.min, longest + 1, size).astype(np.int32)
+    sequences = random.standard_normal((size, longest, contract.features)).astype(np.float32)
+    sequences[np.arange(longest) >= lengths[:, None]] = 0
+    return sequences, lengths
 
 
 def _check_probabilities(contract: Contract, task: Task, sequences: np.ndarray, lengths: np.ndarray) -> None:

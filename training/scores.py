@@ -18,6 +18,10 @@ import keras
 from keras import ops
 
 register = keras.saving.register_keras_serializable(package="attention_lstm")
+COSINE_IS_SHARED = (
+    "expected one vector shared by all features for the cosine score, because the cosine of two numbers is only their "
+    "sign; received per_feature"
+)
 
 
 class Score(keras.layers.Layer):
@@ -117,10 +121,7 @@ class CosineScore(Score):
 
     def __init__(self, per_feature: bool = False, **kwargs: Any) -> None:
         if per_feature:
-            raise ValueError(
-                "expected one vector shared by all features for the cosine score, because the cosine of two numbers is "
-                "only their sign; received per_feature"
-            )
+            raise ValueError(COSINE_IS_SHARED)
         super().__init__(per_feature, **kwargs)
 
     def build(self, keys_shape: Any, query_shape: Any = None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -90,7 +90,8 @@ def search(
         start: what is not tried is taken from it.
         settings: of the fit to come; a try gets a quarter of its epochs, but five where it has them.
         budget: seconds; no try begins after them, and the one that has begun ends with its epoch.
-        fixed: names of fields of `start` that the user chose, which stay as they are.
+        fixed: names of fields of `start` that the user chose, which stay as they are; what does not go with them is
+            not tried.
 
     Returns:
         The one with the lowest validation loss.
@@ -120,7 +121,7 @@ def _try_all(data: Data, start: ModelConfig, settings: FitConfig, budget: float,
             if tries and time.monotonic() >= end:
                 break
             model = change(best, {name: value for name, value in changes.items() if name not in fixed}, start)
-            if all(model != one.model for one in tries):
+            if model is not None and all(model != one.model for one in tries):
                 tries.append(_try(data, model, settings, StopAfter(end)))
             leader = min(tries, key=lambda one: one.rank)
             best = leader.model
@@ -128,13 +129,19 @@ def _try_all(data: Data, start: ModelConfig, settings: FitConfig, budget: float,
     return tries
 
 
-def change(model: ModelConfig, changes: dict[str, Any], start: ModelConfig) -> ModelConfig:
-    """The model with other values, less what makes no sense with them; block noise, if there is a block, of `start`."""
+def change(model: ModelConfig, changes: dict[str, Any], start: ModelConfig) -> ModelConfig | None:
+    """The model with other values, less what makes no sense with them; block noise, if there is a block, of `start`.
+
+    None where they do not go with what the model has, such as the cosine with a vector for each feature.
+    """
     values = model.model_dump() | changes
     if values["position"] == "none":
         values["score"] = model.score
     values["block_noise"] = start.block_noise if values["position"] == "before" else 0.0
-    return ModelConfig(**values)
+    try:
+        return ModelConfig(**values)
+    except ValidationError:
+        return None
 
 
 def _try(data: Data, model: ModelConfig, settings: FitConfig, stop: StopAfter) -> Try:

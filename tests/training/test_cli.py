@@ -94,6 +94,12 @@ def test_one_vector_per_feature_without_attention_is_refused(command, tmp_path):
     assert failed(result) == "expected an attention block for per_feature, received position none"
 
 
+def test_one_vector_per_feature_of_the_cosine_score_is_refused_before_an_earlier_run_is_removed(command, copied_run):
+    result = command("fit", "planted", "--n", 20, "--score", "cosine", "--per-feature", "--out", copied_run)
+    assert failed(result).startswith("expected one vector shared by all features for the cosine score, because ")
+    assert (copied_run / "run.json").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "value"), [("--dropout", 1.5), ("--input-noise", -1), ("--learning-rate", 0), ("--learning-rate", -1)]
 )

@@ -59,6 +59,12 @@ def test_one_vector_per_feature_without_attention_is_refused():
         ModelConfig(position="none", per_feature=True)
 
 
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_one_vector_per_feature_of_the_cosine_score_is_refused(position):
+    with pytest.raises(ValueError, match="expected one vector shared by all features for the cosine score, because "):
+        ModelConfig(position=position, score="cosine", per_feature=True)
+
+
 @pytest.mark.parametrize("position", ["after", "none"])
 def test_noise_behind_a_block_that_is_not_there_is_refused(position):
     with pytest.raises(ValueError, match=f"expected a block before the LSTM for block_noise, received .*{position}"):

@@ -55,6 +55,11 @@ def run_fitted(folder, data, options, epochs=1, **config):
     return folder
 
 
+def changed(data, **test):
+    """The data with another test part."""
+    return replace(data, test=replace(data.test, **test))
+
+
 def test_a_version_is_a_graph_its_manifest_and_its_card(published):
     assert published.name == "1"
     assert everything_in(published.parent.parent) == [
@@ -147,9 +152,30 @@ def test_examples_are_the_first_test_sequences_of_two_classes():
     first, second = pick_examples(data)
     assert (first.target, second.target) == (str(data.test.targets[0]), str(data.test.targets[other]))
     assert first.target != second.target
-    np.testing.assert_allclose(first.sequence, data.test.sequences[0], atol=5e-5)
-    np.testing.assert_allclose(second.sequence, data.test.sequences[other], atol=5e-5)
-    assert all(value == round(value, 4) for step in first.sequence for value in step)
+    np.testing.assert_array_equal(np.float32(first.sequence), data.test.sequences[0])
+    np.testing.assert_array_equal(np.float32(second.sequence), data.test.sequences[other])
+
+
+def test_examples_whose_targets_are_alike_are_two_sequences():
+    data = planted(n=50)
+    targets = np.zeros_like(data.test.targets)
+    first, second = pick_examples(changed(data, targets=targets))
+    np.testing.assert_array_equal(np.float32(first.sequence), data.test.sequences[0])
+    np.testing.assert_array_equal(np.float32(second.sequence), data.test.sequences[1])
+
+
+def test_a_test_part_of_one_sequence_gives_one_example():
+    data = planted(n=50)
+    [example] = pick_examples(replace(data, test=data.test.take(np.array([3]))))
+    np.testing.assert_array_equal(np.float32(example.sequence), data.test.sequences[3])
+
+
+@pytest.mark.parametrize("values", [[1e-5, -3.25e-6], [101325.25, 101325.5], [0.1, -2.7], [3.4e38, 1e-38], [0, 7]])
+def test_examples_hold_small_and_large_values_as_they_are_written(values):
+    data = planted(n=50, features=1)
+    sequences = np.tile(np.array(values, np.float32), 10)[None, :, None].repeat(len(data.test), axis=0)
+    first, _ = pick_examples(changed(data, sequences=sequences))
+    assert first.sequence == [[value] for value in values] * 10
 
 
 def test_sequences_of_different_lengths_are_published_with_their_limits(tmp_path):

@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import replace
 
@@ -6,7 +7,7 @@ import pytest
 
 from training import search as module
 from training.data.datasets import Data, Dataset, planted
-from training.models import ModelConfig
+from training.models import ModelConfig, Scaling, build
 from training.runs import FitConfig
 from training.scores import SCORES
 from training.search import Tries, change, search
@@ -60,6 +61,16 @@ def test_no_try_begins_after_the_budget_and_what_was_chosen_stays(tmp_path):
     assert found.tries[0].metric > 10
 
 
+def test_what_does_not_go_with_what_was_chosen_is_not_tried(monkeypatch, tmp_path):
+    plan = [{"position": "before", "score": "dense"}, {"position": "after", "score": "cosine"}, {"position": "after"}]
+    monkeypatch.setattr(module, "PLAN", plan)
+    start = ModelConfig(position="before", units=2, per_feature=True)
+    data = planted(n=50, time_steps=5, step=2)
+    search(data, start, SETTINGS, budget=600, fixed=["per_feature"], folder=tmp_path)
+    found = {(one.model.position, one.model.score, one.model.per_feature) for one in tried(tmp_path).tries}
+    assert found == {("before", "dense", True), ("after", "dense", True)}
+
+
 def test_a_try_that_diverges_is_the_last_and_said_to_be(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(module, "PLAN", [{"position": "none"}])
     data = degrees()
@@ -82,8 +93,23 @@ def test_a_change_leaves_out_what_makes_no_sense_with_it(model, changes, expecte
     assert change(ModelConfig(**model), changes, START) == ModelConfig(**expected)
 
 
-def test_the_plan_holds_every_score_in_both_positions_and_nothing_that_is_refused():
+def test_the_plan_holds_every_score_in_both_positions():
     seen = {(changes["position"], changes["score"]) for changes in module.PLAN if "score" in changes}
-    assert seen == {(position, score) for position in ("before", "after") for score in SCORES}
+    assert seen == set(itertools.product(("before", "after"), SCORES))
+
+
+@pytest.mark.parametrize("fixed", ["", "position"])
+@pytest.mark.parametrize(
+    ("position", "per_feature"),
+    [("before", False), ("before", True), ("after", False), ("after", True), ("none", False)],
+)
+def test_all_of_the_plan_can_be_built_but_for_the_cosine_of_each_feature(position, per_feature, fixed):
+    start = ModelConfig(position=position, per_feature=per_feature, units=2)
+    refused = set()
     for changes in module.PLAN:
-        assert isinstance(change(START, changes, START), ModelConfig)
+        model = change(start, {name: value for name, value in changes.items() if name != fixed}, start)
+        if model is None:
+            refused.add(changes.get("score"))
+        else:
+            build(model, task="binary", outputs=1, time=4, scaling=Scaling(mean=[0, 0], variance=[1, 1]))
+    assert refused == ({"cosine"} if per_feature else set())
