@@ -173,7 +173,7 @@ def _names(what: str, given: list[str] | None, default: list[str]) -> list[str]:
     """The names that are given, held to be as many as those of `default`, or these where none are."""
     if given is None:
         return default
-    if len(set(given)) != len(default):
+    if not len(given) == len(set(given)) == len(default):
         raise ExportError(f"expected {len(default)} {what}, each once, received {len(given)}: {', '.join(given)}")
     return given
 

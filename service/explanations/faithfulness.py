@@ -112,8 +112,10 @@ class Measured:
     @property
     def largest(self) -> float:
         """The largest change of all that was tried, in either direction."""
-        drops = self.without
-        return float(np.abs(np.concatenate([self.importance, drops.attention, drops.occlusion, drops.random])).max())
+        drops = [
+            order for each in (self.without, self.alone) for order in (each.attention, each.occlusion, each.random)
+        ]
+        return float(np.abs(np.concatenate([self.importance, *drops])).max())
 
 
 @dataclass(frozen=True)

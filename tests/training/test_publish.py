@@ -289,6 +289,7 @@ def test_outputs_in_a_list_are_found_by_the_names_of_their_layers(own_model, tmp
     ("options", "sentence"),
     [
         ({"labels": ["a"]}, "expected 2 labels, each once, received 1: a$"),
+        ({"labels": ["a", "b", "b"]}, "expected 2 labels, each once, received 3: a, b, b$"),
         ({"features": ["u", "v", "w"]}, "expected 2 features, each once, received 3: u, v, w$"),
         ({"task": "regression", "labels": ["a", "b"]}, "expected 0 labels, each once, received 2: a, b$"),
         ({"attention": False}, "expected no outputs but prediction, received also attention$"),

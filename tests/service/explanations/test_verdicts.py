@@ -13,6 +13,7 @@ def measured(
     alone=0.1,
     random_alone=0.3,
     *,
+    occlusion_alone=0.2,
     std=0.0,
     weights=(0.6, 0.4),
     importance=(0.1, 0.2),
@@ -25,8 +26,14 @@ def measured(
         draws = drops[-1] + std * np.array([-1, 1]) / 2**0.5
         return Drops(*(np.full(len(SHARES), drop) for drop in drops), draws)
 
-    without, kept = flat(attention, occlusion, random), flat(alone, 0.2, random_alone)
+    without, kept = flat(attention, occlusion, random), flat(alone, occlusion_alone, random_alone)
     return Measured(np.array(weights), np.array(importance), without, kept, rank, distance, 0.5)
+
+
+NOTHING = {
+    **dict.fromkeys(("attention", "occlusion", "random", "alone", "occlusion_alone", "random_alone"), 0.0),
+    "importance": (0.0, 0.0),
+}
 
 
 @pytest.mark.parametrize(
@@ -45,11 +52,17 @@ def measured(
         ({"alone": 0.36}, "weak", "but with the heaviest steps alone by 0.36, with random ones alone by 0.30"),
         ({"alone": 0.34}, "supported", ""),
         (
-            {"attention": 0.04, "occlusion": 0.04, "random": 0.0, "importance": (0.0, 0.04)},
+            {**NOTHING, "attention": 0.04, "occlusion": 0.04, "importance": (0.0, 0.04)},
             "inconclusive",
             "whatever was removed, the prediction hardly drops: with this baseline there is nothing to explain",
         ),
-        ({"attention": 0.0, "occlusion": 0.0, "random": 0.0}, "no better than random", ""),  # one step alone matters
+        ({**NOTHING, "importance": (0.1, 0.2)}, "no better than random", ""),  # one step alone matters
+        # It stays without the heaviest steps, or any others, but not with the heaviest alone: they are not the reason.
+        (
+            {**NOTHING, "alone": 0.6},
+            "no better than random",
+            "drops by 0.00, without random ones by 0.00, which is not clearly more",
+        ),
         ({"weights": (1.0,)}, "inconclusive", "there is a single step, and no other to compare it with"),
     ],
 )
@@ -60,7 +73,7 @@ def test_the_verdict_on_one_sequence_and_its_reason(changes, verdict, because):
 
 
 def test_where_the_unit_of_the_changes_is_not_known_their_size_does_not_count():
-    small = measured(0.0014, 0.0014, 0.0001, 0.0001, 0.0003, importance=(0.0, 0.0001))
+    small = measured(0.0014, 0.0014, 0.0001, 0.0001, 0.0003, occlusion_alone=0.0001, importance=(0.0, 0.0001))
     assert judge_one(small) == "inconclusive"
     assert judge_one(small, least=0) == "supported"
     said = reason(small, "supported", of_values=True, has_unit=False)
