@@ -88,11 +88,7 @@ def pad(items: Ragged, time: int) -> np.ndarray:
         time: steps of the longest item, or more.
     """
     if items.widths is not None:
-        matrices = list(items)
-        out = np.zeros((len(items), max(len(matrix) for matrix in matrices), time), np.float32)
-        for place, matrix in zip(out, matrices, strict=True):
-            place[: matrix.shape[0], : matrix.shape[1]] = matrix
-        return out
+        return items.padded_matrices(time)
     block = items.block
     return block if block is not None and block.shape[1] == time else items.padded(np.arange(len(items)), time)
 

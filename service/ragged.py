@@ -127,6 +127,14 @@ class Ragged(Sequence[np.ndarray]):
         out[np.arange(time) < self.lengths[rows, None]] = self.values[self._steps(rows)]
         return out
 
+    def padded_matrices(self, columns: int) -> np.ndarray:
+        """Matrices, padded at the bottom and on the right with zeros, `(item, rows, columns)`."""
+        matrices = list(self)
+        out = np.zeros((len(matrices), max(map(len, matrices)), columns), self.values.dtype)
+        for place, matrix in zip(out, matrices, strict=True):
+            place[: matrix.shape[0], : matrix.shape[1]] = matrix
+        return out
+
     def put(self, rows: IntArray, padded: np.ndarray) -> None:
         """The inverse of `padded`: writes what is not padding into the items of these indices."""
         real = np.arange(padded.shape[1]) < self.lengths[rows, None]

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from service.errors import Invalid, NotFound
-from service.explanations import export
+from service.explanations.export import files
 from service.explanations.record import Explanation
 from service.explanations.stores.store import Entry, Filter, Store
 from service.routes import problems
@@ -76,6 +76,10 @@ async def export_explanations(
     `prediction CLASS`, or, of the next values, `prediction 1` and so on; of models with weights by feature, `weight
     FEATURE`, too. `.npz` has arrays padded on the right with 0: sequences, attention, predictions, lengths, ids,
     created, index, labels, features and classes.
+
+    Of models that write text there is a row for each character written and each character read: id, created, model,
+    version, sequence, prediction, probability, out_step, out_character, in_step, in_character, weight. Their `.npz` has
+    texts, predictions, probabilities, attention (text, out_time, in_time), lengths, out_lengths, ids, created, index.
     """
     filter = await _of_one_version(store, filter)
     listed = await ask_store(store.latest(filter, limit + 1))  # one more, to know whether there is a next file
@@ -86,7 +90,7 @@ async def export_explanations(
     pages = _read(store, filter, listed[:limit])
     if format == "npz":
         return Response(await _npz(pages), headers=headers, media_type=TYPES[format])
-    writer = export.CSVWriter() if format == "csv" else export.ParquetWriter()
+    writer = files.CSVWriter() if format == "csv" else files.ParquetWriter()
     return StreamingResponse(_stream(pages, writer), headers=headers, media_type=TYPES[format])
 
 
@@ -95,7 +99,6 @@ async def _of_one_version(store: Store, filter: Filter) -> Filter:
 
     Raises:
         NotFound: none passes.
-        Invalid: the model writes text.
         StoreFailed: the store failed.
     """
     newest = await ask_store(store.read(filter, 1))
@@ -103,9 +106,6 @@ async def _of_one_version(store: Store, filter: Filter) -> Filter:
         raise NotFound(
             f"expected a filter that some kept explanation passes, received one that none does: {_tell(filter)}"
         )
-    if newest[0].answers is not None:
-        expected = "a model whose weights lie over the steps of its sequences"
-        raise Invalid.at("the query parameter model", expected, f"{newest[0].model}, which writes text")
     return replace(filter, version=newest[0].version)
 
 
@@ -120,7 +120,7 @@ async def _read(store: Store, filter: Filter, listed: list[Entry]) -> AsyncItera
             yield there
 
 
-async def _stream(pages: AsyncIterator[list[Explanation]], writer: export.Writer) -> AsyncIterator[bytes]:
+async def _stream(pages: AsyncIterator[list[Explanation]], writer: files.Writer) -> AsyncIterator[bytes]:
     async for page in pages:
         yield await asyncio.to_thread(writer.write, page)
     yield await asyncio.to_thread(writer.end)
@@ -128,13 +128,13 @@ async def _stream(pages: AsyncIterator[list[Explanation]], writer: export.Writer
 
 async def _npz(pages: AsyncIterator[list[Explanation]]) -> bytes:
     found: list[Explanation] = []
-    size = export.PaddedSize()
+    size = files.PaddedSize()
     async for page in pages:
         found += page
         if (values := size.add(page)) > NPZ_VALUES:
             expected = f"so few explanations that their arrays hold at most {NPZ_VALUES:,} values, or .csv or .parquet"
             raise Invalid.at("the query parameter limit", expected, f"{values:,} in the newest {len(found):,}")
-    return await asyncio.to_thread(export.npz, found)
+    return await asyncio.to_thread(files.npz, found)
 
 
 def _tell(filter: Filter) -> str:

@@ -20,7 +20,8 @@ BINARY = {"task": "binary", "labels": ["no", "yes"]}
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    shutil.copytree(MODELS / "japanese-vowels", root / "japanese-vowels")
+    for name in ("japanese-vowels", "dates"):
+        shutil.copytree(MODELS / name, root / name)
     write_model(root, "labels", attention="shared", declare=BINARY)
     write_model(root, "each", attention="per_feature")
     write_model(root, "each", attention="per_feature", version=2, graph=mean_model("per_feature", scale=2))
@@ -118,6 +119,37 @@ def test_weights_by_feature_have_columns_of_one_version(client):
     assert frame["weight"].to_numpy() == pytest.approx(by_feature.mean(axis=1).to_numpy(), abs=1e-6)
     assert by_feature[:3].sum().tolist() == pytest.approx([1, 1], abs=1e-5)
     assert "each-2.csv" in client.get("/attention/export.csv?model=each&version=2").headers["content-disposition"]
+
+
+@pytest.mark.parametrize(("format", "read"), [("csv", pd.read_csv), ("parquet", read_parquet)])
+def test_of_texts_a_row_for_each_character_written_and_read(client, format, read):
+    texts = ["3 May 1999", "Di. 5 Dez. 1916", "😀 3.4.2001"]
+    answer = predict(client, *texts, model="dates")
+    frame = read(export(client, format, model="dates"))
+    assert " ".join(frame.columns[:7]) == "id created model version sequence prediction probability"
+    assert " ".join(frame.columns[7:]) == "out_step out_character in_step in_character weight"
+    for index, text in enumerate(texts):
+        rows, weights = frame[frame["sequence"] == index], np.array(answer["attention"][index])
+        written = answer["predictions"][index]
+        assert set(rows["prediction"]) == {written}
+        assert rows["probability"].to_numpy() == pytest.approx(answer["probabilities"][index])
+        table = rows.pivot(index="out_step", columns="in_step", values="weight").to_numpy()
+        np.testing.assert_allclose(table, weights, atol=1e-6)
+        assert "".join(rows.drop_duplicates("out_step")["out_character"].astype(str)) == written
+        assert "".join(rows.drop_duplicates("in_step")["in_character"].astype(str)) == text
+
+
+def test_of_texts_arrays_are_padded(client):
+    predict(client, "3 May 1999", model="dates")
+    answer = predict(client, "Di. 5 Dez. 1916", model="dates")
+    arrays = np.load(export(client, "npz", model="dates"))
+    assert arrays["texts"].tolist() == ["Di. 5 Dez. 1916", "3 May 1999"]
+    assert arrays["predictions"].tolist() == ["1916-12-05", "1999-05-03"]
+    assert arrays["attention"].shape == (2, 10, 15)
+    assert (arrays["lengths"].tolist(), arrays["out_lengths"].tolist()) == ([15, 10], [10, 10])
+    assert arrays["attention"][0] == pytest.approx(np.array(answer["attention"][0]))
+    assert not arrays["attention"][1, :, 10:].any()
+    assert arrays["probabilities"][0] == pytest.approx(answer["probabilities"][0])
 
 
 def test_what_cannot_be_exported_says_why(client):

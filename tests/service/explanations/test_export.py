@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from service.explanations.export import PaddedSize, npz, table
-from tests.service.explanations.builders import explanation
+from service.explanations.export.files import PaddedSize, npz, table
+from tests.service.explanations.builders import explanation, text_explanation
 
 
 def test_what_is_missing_is_null_and_the_rest_is_there():
@@ -85,3 +85,20 @@ def test_no_column_takes_the_place_of_another():
     np.testing.assert_array_equal(frame[features], one.sequences[0])
     np.testing.assert_array_equal(frame[[f"weight {name}" for name in one.features]], one.attention[0])
     assert frame["step"].tolist() == [0, 1, 2]
+
+
+def test_of_texts_that_are_not_kept_the_weights_are_there():
+    random = np.random.default_rng(0)
+    whole = text_explanation(random.dirichlet(np.ones(6), 3), text="3 May.", count=2)
+    without = text_explanation(random.dirichlet(np.ones(4), 2)).without_inputs()
+    empty = text_explanation(np.zeros((0, 5)), answers=[""])
+    frame = table([whole, without, empty]).to_pandas()
+    assert len(frame) == 2 * 3 * 6 + 2 * 4  # an empty answer has no weights
+    assert frame["in_character"].isna().tolist() == [False] * 36 + [True] * 8
+    assert frame["in_character"][:6].tolist() == list("3 May.")
+    assert frame["out_character"][36:].tolist() == ["0"] * 4 + ["1"] * 4
+    np.testing.assert_array_equal(frame["weight"], np.concatenate([whole.attention.values, without.attention.values]))
+    arrays = np.load(io.BytesIO(npz([whole, without, empty])))
+    assert "texts" not in arrays
+    assert arrays["out_lengths"].tolist() == [3, 3, 2, 0]
+    assert PaddedSize().add([whole, without, empty]) == arrays["attention"].size == 4 * 3 * 6
