@@ -21,6 +21,7 @@ from service.explanations.stores.journal import Journal
 from service.explanations.stores.paging import pages
 from service.explanations.stores.sqlite import SQLiteStore
 from service.explanations.stores.store import Filter, StoreDown, StoreError, TooBig
+from tests.limits import no_more_files
 from tests.scraping import wait_until
 from tests.service.explanations.builders import at, explanation, put
 
@@ -624,15 +625,8 @@ def test_a_journal_that_cannot_be_begun_is_a_store_error_and_it_recovers(path, m
     async def fill(store):
         one, other = fresh(), fresh()
         await put(store, one)
-        before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        free = os.dup(0)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))  # no file can be opened
-        try:
-            with pytest.raises(StoreError, match="the journal of the SQLite store failed"):
-                await put(store, other)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        with no_more_files(), pytest.raises(StoreError, match="the journal of the SQLite store failed"):
+            await put(store, other)
         await until(lambda: store.trouble is None)
         await put(store, other)
         assert await ids(store) == [other.id, one.id]
