@@ -5,6 +5,7 @@ ServiceError
 │   └── ProviderUnavailable
 ├── PinsError                the file of pins cannot be read or written
 ├── ModelError               a model folder cannot be served: logged, shown in GET /models, never raised to a caller
+│   └── Unreadable           the system does not let its files be read, which may pass
 └── HttpError                an answer, application/problem+json (RFC 9457)
     ├── NotJson               400
     ├── NotFound              404
@@ -61,6 +62,10 @@ class ProviderUnavailable(StartupError):
 
 class ModelError(ServiceError):
     """A model folder cannot be served."""
+
+
+class Unreadable(ModelError):
+    """The files of a model cannot be read now; what is in them may be good."""
 
 
 class PinsError(ServiceError):

@@ -9,6 +9,7 @@ writes that character at its place when characters of the text are unknown to it
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -201,22 +202,23 @@ class Examiner:
         values = sequences.reshape(-1, features) if codec is None else sequences.reshape(-1).astype(np.int32)
         key = Key(subject.model, subject.beam)
         parts = split(key, Ragged(values, lengths, time=length), self._limits)
-        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Sequence[Found]] = asyncio.get_running_loop().create_future()
 
-        def done(outcome: Any) -> None:
+        def done(outcome: Sequence[Found] | Exception) -> None:
             if answer.cancelled():
                 return
             if isinstance(outcome, Exception):
                 answer.set_exception(outcome)
             else:
-                answer.set_result(merge(parts, outcome))
+                answer.set_result(outcome)
 
         job = Job[Key, Part, Found](key, parts, done, deadline, background=True)
         self._batcher.submit(job)
         try:
-            return await answer
+            found = await answer
         finally:
             self._batcher.cancel(job)  # if nobody waits for it any more
+        return merge(parts, found)
 
     def _at_once(self, model: Model, length: int, features: int) -> int:
         """Sequences of a run that takes no longer than background work may, by estimate."""

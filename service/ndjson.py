@@ -1,9 +1,9 @@
 """The lines of a stream: cut out of what comes, read one by one, and answered; see streams.py."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import from_json
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError, from_json
 
 from service import fast, reading, wire
 from service.errors import HttpError, Invalid, NotJson, TooLarge
@@ -13,13 +13,24 @@ from service.ragged import Ragged
 from service.schemas.predict import PredictRequest, UnknownCharacter
 
 
+def _check_id(value: Any) -> Any:
+    """Holds an id to what an answer can hold, since it is repeated there.
+
+    Raises:
+        PydanticCustomError: it is something else.
+    """
+    if value is None or isinstance(value, str) or (type(value) is int and -(2**63) <= value < 2**64):
+        return value
+    raise PydanticCustomError("id", "a text or an integer of 64 bits")
+
+
 class Line(BaseModel):
     """A line that is an object."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     sequence: Any
-    id: str | int | None = None
+    id: Annotated[str | int | None, BeforeValidator(_check_id)] = None
 
 
 class LineResponse(BaseModel):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from service import wire
 from service.batcher import Full
-from service.errors import Failed, HttpError, Invalid, TooMany
+from service.errors import Failed, HttpError, Invalid
 from service.explanations.record import Explanation
 from service.models.loading import Model
 from service.ndjson import Endless, Entry, Lines
@@ -110,7 +110,7 @@ class Stream:
 
         prediction = Prediction(self._model, self._fields, items, texts or None, write)
         try:
-            await self._room()
+            await self._room()  # nothing suspends from here to the batcher, so nobody else takes it
             await self._predictor.answer(lambda: prediction)
         except (Invalid, Failed) as error:
             if len(entries) == 1:
@@ -118,8 +118,6 @@ class Stream:
                 return
             for entry in entries:
                 await self._predict([entry])
-        except TooMany:  # others were quicker
-            await self._predict(entries)
         except HttpError as error:
             for entry in entries:
                 entry.refuse(error)

@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from service.errors import ModelError
+from service.errors import ModelError, Unreadable
 from service.manifest import DEFAULTS, GRAPH_FILE, MANIFEST_FILE, Manifest, RuntimeOptions, Vocabulary
 from service.models.codec import Codec
 from service.models.cost import Cost, measure
 from service.models.runtime import Outputs, Runtime
 from service.settings import Provider
 
-UNREADABLE = "expected a readable file: {error}"
 R = TypeVar("R")
 
 
@@ -47,11 +46,12 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         ModelError: what is wrong with it.
+        Unreadable: it cannot be read now.
     """
     try:
         manifest = Manifest.read(folder)
     except OSError as error:
-        raise ModelError(UNREADABLE.format(error=error)) from error
+        raise Unreadable(f"expected a readable file: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = "/".join(map(str, first["loc"]))
@@ -72,13 +72,14 @@ def load(folder: Path, provider: Provider, options: RuntimeOptions = DEFAULTS) -
 
     Raises:
         ModelError: what is wrong with it.
+        Unreadable: it cannot be read now.
         ProviderUnavailable: CUDA was demanded and is not there.
     """
     manifest = read_manifest(folder)
     try:
         sha256 = hashlib.sha256((folder / GRAPH_FILE).read_bytes()).hexdigest()
     except OSError as error:
-        raise ModelError(UNREADABLE.format(error=error)) from error
+        raise Unreadable(f"expected a readable file: {error}") from error
     if sha256 != manifest.sha256:
         raise ModelError(f"{GRAPH_FILE}: expected sha256 {manifest.sha256}, received {sha256}: truncated or changed")
     runtime = Runtime(folder / GRAPH_FILE, provider, options.replaced_by(manifest.runtime))

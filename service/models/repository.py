@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ModelError, NotFound, PinsError, ProviderUnavailable, StartupError
+from service.errors import ModelError, NotFound, PinsError, ProviderUnavailable, StartupError, Unreadable
 from service.manifest import DEFAULTS, RuntimeOptions
 from service.models.folders import Stamp, scan
 from service.models.loading import Model, load, read_manifest
@@ -170,7 +170,8 @@ class Repository:
     async def look(self) -> None:
         """Takes in the pins, and what has changed in the folder.
 
-        A new version is served once it is loaded, and not before; a changed one likewise, and until then as it was.
+        A new version is served once it is loaded, and not before; a changed one likewise, and until then as it was. One
+        that could not be read is tried again.
 
         Raises:
             OSError: the folder cannot be listed.
@@ -190,7 +191,7 @@ class Repository:
         version = self._versions.get(key)
         if version is None:
             version = self._versions[key] = Version(key, self._root / key, stamp)
-        elif version.stamp == stamp:
+        elif version.stamp == stamp and not version.unreadable:
             return
         version.stamp = stamp
         if version.loading is not None:  # perhaps of what was there before
@@ -260,17 +261,19 @@ class Repository:
 
     def _take_in(self, version: Version, model: Model) -> None:
         """Serves the model as this version, and makes room for it."""
-        version.manifest, version.model, version.fault = model.manifest, model, None
+        version.manifest, version.model, version.fault, version.unreadable = model.manifest, model, None, False
         version.used = time.monotonic()
         self._expect(version.name, version.number)
         self._make_room(version)
 
     def _refuse(self, version: Version, error: Exception) -> None:
         """What is in memory of the version stays and is served."""
-        version.fault = str(error)
+        known = version.unreadable and version.fault == str(error)  # from the look before
+        version.fault, version.unreadable = str(error), isinstance(error, Unreadable)
         version.manifest = version.model.manifest if version.model else None
         what = "is served as it was before it changed" if version.served else "is not served"
-        logger.error("model %s %s: %s", version.folder, what, error)
+        if not known:
+            logger.error("model %s %s: %s", version.folder, what, error)
 
     def _make_room(self, newcomer: Version) -> None:
         """Unloads what was asked for least recently, until the models in memory are within the bound."""

@@ -15,12 +15,13 @@ import numpy as np
 import onnxruntime as ort
 
 from service.arrays import FloatArray, IntArray
-from service.errors import ModelError, ProviderUnavailable
+from service.errors import ModelError, ProviderUnavailable, Unreadable
 from service.manifest import RuntimeOptions
 from service.settings import Provider
 
 ort.set_default_logger_severity(4)  # what matters is checked below, and said in our own words
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+SYSTEM = "system error number"  # in what ONNX Runtime says where the system did not let it read a file; all it says
 FLOAT, INT = "tensor(float)", "tensor(int32)"
 TEXT_INPUTS = {"sequences": (INT, 2), "lengths": (INT, 1), "beam": (INT, 0)}  # type and number of axes
 LEVELS = {
@@ -73,13 +74,15 @@ class Runtime:
     Raises:
         ProviderUnavailable: CUDA was demanded and is not there.
         ModelError: the graph cannot be loaded, or an input or output of the contract is missing.
+        Unreadable: it cannot be read now.
     """
 
     def __init__(self, graph: Path, provider: Provider, options: RuntimeOptions) -> None:
         try:
             self._session = ort.InferenceSession(graph, _session_options(options), _providers(provider, options))
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
-            raise ModelError(f"{graph.name}: expected a graph that ONNX Runtime can load, received: {error}") from error
+            refused = Unreadable if SYSTEM in str(error) else ModelError
+            raise refused(f"{graph.name}: expected a graph that ONNX Runtime can load, received: {error}") from error
         self.options = options
         self.provider: Literal["cpu", "cuda"] = "cuda" if self._session.get_providers()[0] == CUDA else "cpu"
         if provider == "cuda" and self.provider != "cuda":

@@ -22,6 +22,7 @@ class Version:
         manifest: of what requests may have, which is loaded, or loaded when they come; None where they may have none.
         model: None where it is not loaded.
         fault: why its present content is not served.
+        unreadable: whether that is since it could not be read, which may pass without a change of `stamp`.
         used: when it was last asked for, by `time.monotonic`.
         loading: under way; several may wait for it.
     """
@@ -32,6 +33,7 @@ class Version:
     manifest: Manifest | None = None
     model: Model | None = None
     fault: str | None = None
+    unreadable: bool = False
     used: float = 0.0
     loading: asyncio.Task[None] | None = None
 

@@ -117,6 +117,12 @@ def test_what_is_wrong_with_a_line_is_answered_on_that_line(client):
         '{"sequences": []}': (422, "/sequence: expected this field, received nothing"),
         "[" * 100_000: (400, "expected JSON"),
         '"text"': (422, 'received "text"'),
+        f'{{"sequence": {good}, "id": 123456789012345678901}}': (
+            422,
+            "/id: expected a text or an integer of 64 bits, received an integer beyond 64 bits",
+        ),
+        f'{{"sequence": {good}, "id": 1.5}}': (422, "/id: expected a text or an integer of 64 bits, received 1.5"),
+        f'{{"sequence": {good}, "id": true}}': (422, "/id: expected a text or an integer of 64 bits, received true"),
         "\xff": (400, "expected JSON"),
         good + " ": None,
     }
@@ -132,6 +138,25 @@ def test_what_is_wrong_with_a_line_is_answered_on_that_line(client):
             assert detail in answer["detail"]
             assert answer["request_id"]
     assert answers[1]["id"] == "a"
+
+
+@pytest.mark.parametrize("id", [-(2**63), 2**64 - 1, "", "\U0001f600"])
+def test_an_id_is_answered_as_it_came(client, id):
+    [answer] = post(client, json.dumps({"sequence": SEQUENCES[0], "id": id}))
+    assert answer["id"] == id
+    assert "prediction" in answer
+
+
+@pytest.mark.parametrize("id", [-(2**63) - 1, 2**64])
+def test_an_id_that_no_answer_can_hold_fails_its_line_alone(client, id):
+    lines = [json.dumps({"sequence": SEQUENCES[0], "id": one}) for one in (1, id, 3)]
+    first, refused, last = post(client, "\n".join(lines))
+    assert (first["id"], last["id"]) == (1, 3)
+    assert "prediction" in first
+    assert "prediction" in last
+    assert (refused["line"], refused["status"]) == (2, 422)
+    assert refused["detail"].startswith("/id: expected a text or an integer of 64 bits, received ")
+    assert "id" not in refused
 
 
 def test_a_line_on_which_the_model_fails_does_not_fail_its_neighbours(tmp_path):

@@ -101,6 +101,23 @@ def test_what_is_not_finished_in_time_fails_and_may_be_asked_again(predictor):
     asyncio.run(ask())
 
 
+def test_what_fails_after_its_run_fails_who_asks_and_may_be_asked_again(predictor, monkeypatch):
+    predictor, one = predictor(), explained()
+
+    def no_memory(parts, found):
+        raise MemoryError
+
+    async def ask():
+        with monkeypatch.context() as changed:
+            changed.setattr(module, "merge", no_memory)
+            asked = [asyncio.ensure_future(examine(predictor, one)) for _ in range(2)]
+            await asyncio.wait(asked, timeout=5)
+        assert all(isinstance(each.done() and each.exception(), MemoryError) for each in asked)
+        assert (await examine(predictor, one)).measured.width == 1
+
+    asyncio.run(ask())
+
+
 def test_a_long_sequence_is_tested_within_a_bound(predictor):
     predictor, one = predictor(steps=5000), explained(steps=(5000,))
 

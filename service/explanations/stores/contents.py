@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import takewhile
 
 from uuid_utils import UUID
 
@@ -10,7 +11,7 @@ from service.explanations.stores import catalogue, tables
 from service.explanations.stores.bundles import Bundle
 from service.explanations.stores.catalogue import Match
 from service.explanations.stores.database import Connection, Database
-from service.explanations.stores.store import Entry, Filter
+from service.explanations.stores.store import READ_BYTES, Entry, Filter
 
 
 class Contents:
@@ -43,9 +44,12 @@ class Contents:
 
     def read(self, filter: Filter, limit: int) -> list[Explanation]:
         """See `Store.read`. On the reader's thread."""
-        matches = self._find(self._reader, filter, limit)
-        bundles = tables.read(self._reader.db, {match.sequence for match in matches})
-        return [one for match in matches if (one := _pick(bundles.get(match.sequence), match)) is not None]
+        with self._reader.snapshot() as db:
+            matches = self._find(self._reader, filter, limit)
+            sizes = tables.sizes(db, {match.sequence for match in matches})
+            bundles = tables.read(db, _first(matches, sizes))
+        read = takewhile(lambda match: match.sequence in bundles, matches)
+        return [bundles[match.sequence][match.place] for match in read]
 
     def note(self, id: bytes, name: str) -> bytes | None:
         """See `Store.note`. On the reader's thread."""
@@ -100,9 +104,15 @@ class Contents:
         return self._clock() - self._max_age
 
 
-def _pick(bundle: Bundle | None, match: Match) -> Explanation | None:
-    """The explanation of a match in its bundle, which may have been rewritten since."""
-    if bundle is None:
-        return None
-    place = match.place if bundle.ids == match.head.ids else bundle.index(match.id)
-    return None if place is None else bundle[place]
+def _first(matches: list[Match], sizes: dict[int, int]) -> dict[int, int]:
+    """Numbers and sizes of the bundles of the first of these matches, of no more than `READ_BYTES` unless it is one."""
+    first: dict[int, int] = {}
+    total = 0
+    for match in matches:
+        if match.sequence in first:
+            continue
+        total += sizes[match.sequence]
+        if first and total > READ_BYTES:
+            break
+        first[match.sequence] = sizes[match.sequence]
+    return first

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from service.errors import StartupError
 from service.explanations.stores import catalogue, journal, tables
-from service.explanations.stores.store import StoreError
+from service.explanations.stores.store import StoreError, TooBig
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -77,6 +77,13 @@ class Connection:
             self.db.execute("BEGIN IMMEDIATE")
             yield self.db
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """All that is read in it is of one moment, whoever writes meanwhile."""
+        with self.db:
+            self.db.execute("BEGIN")
+            yield self.db
+
     async def do(self, function: Callable[..., R], *args: object) -> R:
         """Calls the function on the thread; raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
@@ -89,6 +96,7 @@ class Connection:
         """Calls a function that uses `db`; on the thread.
 
         Raises:
+            TooBig: it wanted more in a row than SQLite takes.
             StoreError: it failed.
         """
         try:
@@ -99,8 +107,10 @@ class Connection:
         except Exception as error:
             if not isinstance(error, sqlite3.Error | OSError):
                 logger.exception("the SQLite store failed")
-            self.damaged |= getattr(error, "sqlite_errorcode", 0) & ANY in DAMAGED
-            raise StoreError(f"the SQLite store failed: {error}") from error
+            kind = getattr(error, "sqlite_errorcode", 0) & ANY
+            self.damaged |= kind in DAMAGED
+            failed = TooBig if kind == sqlite3.SQLITE_TOOBIG else StoreError
+            raise failed(f"the SQLite store failed: {error}") from error
 
     async def close(self) -> None:
         """Closes the connection and ends the thread.

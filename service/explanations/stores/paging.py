@@ -7,7 +7,6 @@ from service.explanations.record import Explanation
 from service.explanations.stores.store import Filter, Store
 
 FIRST, MOST = 16, 1024  # explanations of a page
-VALUES = 4_000_000  # of a page, about
 
 
 async def pages(store: Store, filter: Filter, limit: int) -> AsyncIterator[list[Explanation]]:
@@ -17,10 +16,4 @@ async def pages(store: Store, filter: Filter, limit: int) -> AsyncIterator[list[
         yield page
         limit -= len(page)
         filter = replace(filter, before=page[-1].id)
-        each = sum(map(_values, page)) / len(page)
-        size = int(max(1, min(MOST, 8 * size, VALUES // each)))
-
-
-def _values(explanation: Explanation) -> int:
-    parts = (explanation.sequences, explanation.attention)
-    return 1 + sum(part.values.size for part in parts if part is not None)
+        size = min(MOST, 8 * len(page))  # where they are large, the store has returned fewer than were asked for

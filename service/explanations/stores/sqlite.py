@@ -18,13 +18,14 @@ from service.explanations.stores.contents import Contents
 from service.explanations.stores.database import Connection, Database
 from service.explanations.stores.groups import Groups, Kept
 from service.explanations.stores.journal import Journal
-from service.explanations.stores.store import Entry, Filter, StoreDown, StoreError
+from service.explanations.stores.store import Entry, Filter, StoreDown, StoreError, TooBig
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 Part = Literal["file", "journal"]
 
 AT_ONCE = 256_000  # bytes that are written on the event loop: that takes less than going to a thread and back
+LARGEST = 900_000_000  # bytes of a record: SQLite takes no row above 1e9, and a few small ones may join it there
 FOLD_S = 0.1  # after which what is in the journal goes into the database
 PAUSE_S = 0.5  # from one try to have what failed work again to the next
 JOURNAL = 4_000_000  # bytes, after which a new one is begun
@@ -163,6 +164,7 @@ class SQLiteStore:
             self._begin_another_journal()
         records = encode(explanations)
         if sum(map(len, records)) > AT_ONCE:
+            _check_size(records)
             return asyncio.to_thread(self._append, records)
         self._append(records)
         return None
@@ -254,6 +256,8 @@ class SQLiteStore:
             raise StoreDown(self._troubles["file"])
         try:
             return connection.run(function, *args)
+        except TooBig:
+            raise
         except StoreError as error:
             raise self._failed("file", error) from error
 
@@ -320,6 +324,16 @@ class SQLiteStore:
             return function(*args)
 
         return await self._write_with(change)
+
+
+def _check_size(records: list[bytes]) -> None:
+    """Holds records to what can be brought into the file: one that cannot would hold up all that follows.
+
+    Raises:
+        TooBig: one cannot.
+    """
+    if (largest := max(map(len, records))) > LARGEST:
+        raise TooBig(f"expected an explanation of at most {LARGEST:,} bytes for the SQLite store, received {largest:,}")
 
 
 def _resolve(path: Path) -> Path:

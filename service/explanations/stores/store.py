@@ -9,6 +9,8 @@ from service.errors import ServiceError
 from service.explanations.record import Explanation
 from service.explanations.stores.groups import Kept
 
+READ_BYTES = 16_000_000  # of what one `read` returns: others wait for it, and have memory, too
+
 
 class StoreError(ServiceError):
     """The store did not do what it was asked: it is full, locked, gone or damaged."""
@@ -16,6 +18,10 @@ class StoreError(ServiceError):
 
 class StoreDown(StoreError):
     """The store was not even asked, since it is known not to answer."""
+
+
+class TooBig(StoreError):
+    """An explanation is larger than the store takes: no failure of the store, which goes on with others."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Store(Protocol):
         """The newest `limit` that pass the filter, newest first."""
 
     async def read(self, filter: Filter, limit: int) -> list[Explanation]:
-        """Those of `latest`, whole."""
+        """Those of `latest`, whole; fewer, but some if there are any, where all hold more than about `READ_BYTES`."""
 
     async def delete(self, id: str) -> bool:
         """Deletes it; False when there was none."""

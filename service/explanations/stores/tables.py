@@ -5,13 +5,12 @@ some of a bundle are deleted the rest keep the last of its numbers, and those be
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator
 
 import msgspec
 
 from service.explanations.record import Explanation
-from service.explanations.stores.bundles import SPAN, Bundle, decode, encode, span
+from service.explanations.stores.bundles import MOST_BYTES, SPAN, Bundle, decode, encode, span
 
 SCHEMA = (
     # `last` is the largest id, `created` the latest.
@@ -32,6 +31,7 @@ SCHEMA = (
 FIND = """SELECT sequence, record, (SELECT bound FROM numbers) FROM bundles WHERE sequence =
     (SELECT sequence FROM catalogue WHERE last BETWEEN :id AND :end AND instr(head, :id))"""
 AT_A_TIME = 32  # bundles that are read as one row
+ROW_BYTES = AT_A_TIME * MOST_BYTES  # of these: SQLite takes no more than 1e9 as one value, and hex has two for each
 LOOKED_AT = 4096  # bundles, the oldest, that are deleted at once where they are too old
 
 
@@ -59,19 +59,23 @@ def find(db: sqlite3.Connection, id: bytes) -> tuple[int, Bundle, int] | None:
     return found[0], bundle, _gone(found[0], bundle, found[2])
 
 
-def read(db: sqlite3.Connection, sequences: Iterable[int]) -> dict[int, Bundle]:
-    """Bundles by their number, `AT_A_TIME` in a row: at every row Python's lock is let go, and predictions take it."""
-    found = {}
-    for numbers in _batched(sequences, AT_A_TIME):
-        [text] = db.execute(
-            "SELECT group_concat(sequence || ' ' || hex(record)) FROM bundles "
-            "WHERE sequence IN (SELECT value FROM json_each(?)) AND record != x''",
-            (msgspec.json.encode(numbers).decode(),),
-        ).fetchone()
-        for one in text.split(",") if text else ():
-            number, record = one.split(" ")
-            found[int(number)] = decode(bytes.fromhex(record))
-    return found
+def sizes(db: sqlite3.Connection, sequences: Collection[int]) -> dict[int, int]:
+    """Bytes of bundles, by their number."""
+    [text] = db.execute(
+        "SELECT group_concat(sequence || ' ' || length(record)) FROM bundles "
+        "WHERE sequence IN (SELECT value FROM json_each(?))",
+        (_json(sequences),),
+    ).fetchone()
+    return {int(number): int(size) for number, size in (one.split(" ") for one in text.split(","))} if text else {}
+
+
+def read(db: sqlite3.Connection, sizes: dict[int, int]) -> dict[int, Bundle]:
+    """Bundles by their number, many in a row: at every row Python's lock is let go, and predictions take it.
+
+    Args:
+        sizes: of those that are read; see there.
+    """
+    return {number: decode(record) for some in _rows(sizes) for number, record in _records(db, some)}
 
 
 def remove(db: sqlite3.Connection, sequence: int, places: Collection[int]) -> None:
@@ -137,8 +141,34 @@ def _dig(db: sqlite3.Connection, low: int, top: int) -> None:
     db.execute("INSERT OR REPLACE INTO holes VALUES (?, ?)", (before[0] if before else low, top))
 
 
-def _batched(numbers: Iterable[int], size: int) -> Iterator[list[int]]:
-    """So many at a time. (itertools has it from Python 3.12 on.)"""
-    rest = iter(numbers)
-    while some := list(islice(rest, size)):
+def _rows(sizes: dict[int, int]) -> Iterator[list[int]]:
+    """Numbers of bundles that are read as one row; of one that is too large for that, alone."""
+    some: list[int] = []
+    total = 0
+    for number, size in sizes.items():
+        if some and (len(some) == AT_A_TIME or total + size > ROW_BYTES):
+            yield some
+            some, total = [], 0
+        some.append(number)
+        total += size
+    if some:
         yield some
+
+
+def _records(db: sqlite3.Connection, numbers: list[int]) -> Iterator[tuple[int, bytes]]:
+    """The records of bundles, with their numbers, as one row."""
+    if len(numbers) == 1:
+        yield from db.execute("SELECT sequence, record FROM bundles WHERE sequence = ?", numbers)
+        return
+    [text] = db.execute(
+        "SELECT group_concat(sequence || ' ' || hex(record)) FROM bundles "
+        "WHERE sequence IN (SELECT value FROM json_each(?))",
+        (_json(numbers),),
+    ).fetchone()
+    for one in text.split(","):
+        number, record = one.split(" ")
+        yield int(number), bytes.fromhex(record)
+
+
+def _json(numbers: Collection[int]) -> str:
+    return msgspec.json.encode(numbers).decode()

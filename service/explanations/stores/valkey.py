@@ -31,7 +31,7 @@ from service.errors import StartupError
 from service.explanations.record import Explanation
 from service.explanations.stores.bundles import CLOCKS_S, decode, encode, key_of, least_id
 from service.explanations.stores.groups import Groups, Kept
-from service.explanations.stores.store import Entry, Filter, StoreDown, StoreError
+from service.explanations.stores.store import READ_BYTES, Entry, Filter, StoreDown, StoreError
 
 logger = logging.getLogger(__name__)
 Row = tuple[bytes, bytes]  # entry, record
@@ -88,6 +88,18 @@ for _, id in ipairs(ARGV) do
 end
 return count
 """
+# Arguments: bytes, ids. Returns the records of the first ids, of no more bytes unless it is one; nil for what is gone.
+READ = """
+local found, size = {}, 0
+for i = 2, #ARGV do
+  local key = KEYS[1] .. 'record:' .. ARGV[i]
+  local more = redis.call('STRLEN', key)
+  if size > 0 and size + more > tonumber(ARGV[1]) then break end
+  size = size + more
+  found[#found + 1] = redis.call('GET', key)
+end
+return found
+"""
 # Arguments: an id, a name, a note.
 NOTE = """
 local left = redis.call('PTTL', KEYS[1] .. 'record:' .. ARGV[1])
@@ -121,7 +133,7 @@ class ValkeyStore:
         self._max_count, self._max_age, self._clock = max_count, max_age, clock
         self._client, self._keeping = _connect(url, CONNECTIONS), _connect(url, 1)
         self._keep, self._forget = self._keeping.register_script(KEEP), self._client.register_script(FORGET)
-        self._keep_note = self._client.register_script(NOTE)
+        self._read, self._keep_note = self._client.register_script(READ), self._client.register_script(NOTE)
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._groups: Groups[Row] = Groups(self._write)
         self._recovery: asyncio.Task[None] | None = None
@@ -181,10 +193,14 @@ class ValkeyStore:
         """See `Store.read`."""
         ids = [entry.id for entry in await self.latest(filter, limit)]
         found: list[Explanation] = []
+        left = READ_BYTES
         for start in range(0, len(ids), MANY):
             some = ids[start : start + MANY]
-            records = await self._ask(self._client.mget, [PREFIX + b"record:" + UUID(id).bytes for id in some])
-            found += [_read(record, id) for id, record in zip(some, records, strict=True) if record]
+            records = await self._ask(self._read, keys=[PREFIX], args=[left, *(UUID(id).bytes for id in some)])
+            found += [_read(record, id) for id, record in zip(some, records, strict=False) if record]
+            left -= sum(len(record) for record in records if record)
+            if left <= 0 or len(records) < len(some):
+                break
         return found
 
     async def delete(self, id: str) -> bool:

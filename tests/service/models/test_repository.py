@@ -9,6 +9,7 @@ import pytest
 from service.errors import Invalid, NotFound, PinsError, StartupError
 from service.manifest import RuntimeOptions
 from service.models.repository import Repository
+from tests.limits import no_more_files
 from tests.service.graphs import mean_model, write_model
 
 ROOM_FOR_TWO = 450_000  # bytes, of models as tiny as these
@@ -222,6 +223,44 @@ def test_a_bad_new_version_is_refused_once_and_taken_when_it_is_repaired(tmp_pat
     look(repository)
     assert answers(repository) == 2
     assert repository.broken == []
+
+
+def test_a_version_that_could_not_be_read_is_tried_again(tmp_path, caplog):
+    write_model(tmp_path)
+    repository = open_repository(tmp_path)
+    repository.unload("mean", 1)
+
+    async def story():
+        with no_more_files(), pytest.raises(NotFound):
+            await repository.get("mean", None)
+        [broken] = repository.broken
+        assert "Too many open files" in broken.fault
+        await repository.look()
+        return await repository.get("mean", None)
+
+    assert asyncio.run(story()).manifest.version == 1
+    assert repository.broken == []
+    assert repository.served[0].fault is None
+    assert caplog.text.count("is not served") == 1
+
+
+def test_what_cannot_be_read_at_every_look_is_said_once_until_it_is_something_else(tmp_path, caplog):
+    folder = write_model(tmp_path)
+    graph = folder / "model.onnx"
+    good = graph.read_bytes()
+    graph.unlink()
+    repository = open_repository(tmp_path)
+    for _ in range(3):
+        look(repository)
+    assert caplog.text.count("No such file") == 1
+    graph.mkdir()
+    for _ in range(3):
+        look(repository)
+    assert caplog.text.count("Is a directory") == 1
+    graph.rmdir()
+    graph.write_bytes(good)
+    look(repository)
+    assert answers(repository) == 1
 
 
 def test_a_version_that_changes_for_the_worse_is_served_as_it_was(tmp_path):

@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from service.errors import ModelError, ProviderUnavailable
+from service.errors import ModelError, ProviderUnavailable, Unreadable
 from service.manifest import RuntimeOptions
 from service.models.runtime import Runtime, cgroup_quota, check_provider
+from tests.limits import no_more_files
 from tests.serving import MODELS, ROOT
 
 
@@ -17,6 +18,13 @@ def test_a_batch_runs_and_gives_named_outputs():
     assert outputs.prediction.shape == (2, 9)
     assert outputs.attention.shape == (2, 29)
     assert outputs.attention[0, 7:].tolist() == [0] * 22
+
+
+def test_a_graph_that_the_system_does_not_let_be_read_may_be_good():
+    graph = MODELS / "planted-before" / "1" / "model.onnx"
+    with no_more_files(), pytest.raises(Unreadable, match=r"model.onnx: expected a graph .*system error number 24"):
+        Runtime(graph, "cpu", RuntimeOptions())
+    assert Runtime(graph, "cpu", RuntimeOptions()).features == 2
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ from service.errors import StartupError
 from service.explanations.stores import catalogue, database, journal, sqlite
 from service.explanations.stores.bundles import encode
 from service.explanations.stores.journal import Journal
+from service.explanations.stores.paging import pages
 from service.explanations.stores.sqlite import SQLiteStore
-from service.explanations.stores.store import Filter, StoreDown, StoreError
+from service.explanations.stores.store import Filter, StoreDown, StoreError, TooBig
+from tests.limits import no_more_files
 from tests.scraping import wait_until
 from tests.service.explanations.builders import at, explanation, put
 
@@ -281,6 +283,65 @@ def test_a_failing_database_is_a_store_error_and_it_recovers(path):
         assert await ids(store) == [other.id, one.id]
 
     run(path, fail_and_recover)
+
+
+@contextmanager
+def no_row_above(store, size):
+    """SQLite, while it reads, takes no value and no row above so many bytes; else it is 1e9."""
+    reader = store._database.reader.db
+    before = reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
+    yield
+    reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+
+
+def test_large_explanations_are_read_in_rows_that_sqlite_takes(path):
+    async def fill_and_read(store):
+        made = [fresh(steps=(steps,)) for steps in (800_000, *[300_000] * 8)]  # 9.6 MB, and 3.6 MB each
+        for one in made:
+            await put(store, one)
+            await ids(store)
+        with no_row_above(store, 20_000_000):
+            found = [[one.id for one in page] async for page in pages(store, Filter(), 10)]
+        assert [id for page in found for id in page] == [one.id for one in made[::-1]]
+        assert [len(page) for page in found] == [4, 4, 1]
+        assert store.trouble is None
+
+    run(path, fill_and_read)
+
+
+def test_what_sqlite_does_not_take_is_no_trouble_of_the_file(path, caplog):
+    async def read(store):
+        large, small = fresh(steps=(1000,)), fresh()
+        await put(store, large)
+        await ids(store)
+        await put(store, small)
+        assert await ids(store) == [small.id, large.id]
+        with no_row_above(store, 5000):
+            for ask in (lambda: store.get(large.id), lambda: store.read(Filter(), 2)):
+                with pytest.raises(TooBig, match="string or blob too big"):
+                    await ask()
+            assert store.trouble is None
+            await put(store, fresh())
+            assert (await store.get(small.id)).id == small.id
+
+    run(path, read)
+    assert said(caplog) == []
+
+
+def test_an_explanation_that_sqlite_would_not_take_is_refused_alone(path, monkeypatch, caplog):
+    monkeypatch.setattr(sqlite, "AT_ONCE", 1000)
+    monkeypatch.setattr(sqlite, "LARGEST", 10_000)
+
+    async def fill(store):
+        with pytest.raises(TooBig, match=r"expected an explanation of at most 10,000 bytes .*, received 12,"):
+            await put(store, fresh(steps=(1000,)))
+        assert store.trouble is None
+        one = fresh(steps=(500,))
+        await put(store, one)
+        assert await ids(store) == [one.id]
+
+    run(path, fill)
+    assert said(caplog) == []
 
 
 def test_a_locked_file_stops_no_prediction(path, monkeypatch, caplog):
@@ -564,15 +625,8 @@ def test_a_journal_that_cannot_be_begun_is_a_store_error_and_it_recovers(path, m
     async def fill(store):
         one, other = fresh(), fresh()
         await put(store, one)
-        before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        free = os.dup(0)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))  # no file can be opened
-        try:
-            with pytest.raises(StoreError, match="the journal of the SQLite store failed"):
-                await put(store, other)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        with no_more_files(), pytest.raises(StoreError, match="the journal of the SQLite store failed"):
+            await put(store, other)
         await until(lambda: store.trouble is None)
         await put(store, other)
         assert await ids(store) == [other.id, one.id]

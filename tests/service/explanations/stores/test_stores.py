@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from service.explanations.stores import sqlite, valkey
+from service.explanations.stores import contents, sqlite, valkey
+from service.explanations.stores.paging import pages
 from service.explanations.stores.sqlite import SQLiteStore
 from service.explanations.stores.store import Filter
 from service.explanations.stores.valkey import ValkeyStore
@@ -182,6 +183,46 @@ def test_what_is_read_is_what_is_listed_whole(kept):
     assert kept.read(limit=2) == kept.ids(limit=2) == sorted(ids, reverse=True)[:2]
     [newest] = kept.do(kept.store.read(Filter(), 1))
     assert newest.sequences[0].shape == (5, 2)
+
+
+@pytest.fixture
+def little_at_once(monkeypatch):
+    """What is read at once is bounded so that two explanations of 1,000 steps, 12 kB each, are too much."""
+    for module in (contents, valkey):
+        monkeypatch.setattr(module, "READ_BYTES", 20_000)
+
+
+def put_one_by_one(kept, lengths):
+    """Explanations of so many steps, none of them kept with another; their ids, newest first."""
+    ids = []
+    for steps in lengths:
+        ids.append(kept.put(steps=(steps,)))
+        kept.ids()  # a store that gathers what is put has done so
+    return ids[::-1]
+
+
+def test_large_ones_are_read_a_few_at_once(kept, little_at_once):
+    small, large = put_one_by_one(kept, [5] * 3), put_one_by_one(kept, [1000] * 2)
+    assert kept.read() == large[:1]
+    assert kept.read(before=large[0]) == [large[1], *small]
+    assert kept.read(before=large[1]) == small
+
+
+def test_one_that_is_larger_than_what_is_read_at_once_is_read_alone(kept, little_at_once):
+    newest, large, oldest = put_one_by_one(kept, [5, 10_000, 5])
+    assert kept.read() == [newest]
+    assert kept.read(before=newest) == [large]
+    assert kept.read(before=large) == [oldest]
+
+
+def test_pages_go_to_the_end_whatever_their_explanations_hold(kept, little_at_once):
+    ids = put_one_by_one(kept, [5, 5, 1000, 10_000, 1000])
+
+    async def read(limit):
+        return [[one.id for one in page] async for page in pages(kept.store, Filter(), limit)]
+
+    assert kept.do(read(10)) == [ids[:1], ids[1:2], ids[2:]]
+    assert kept.do(read(3)) == [ids[:1], ids[1:2], ids[2:3]]
 
 
 def test_what_was_made_before_a_time(kept, clock):
