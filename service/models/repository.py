@@ -312,8 +312,7 @@ class Repository:
     def _route(self) -> None:
         """Decides anew which version answers which request."""
         before = self._routing.faults
-        versions = [version for version in self._versions.values() if version.served]
-        self._routing = Routing(versions, self._pins, self._default)
+        self._routing = Routing(self._versions.values(), self._pins, self._default)
         for name, fault in self._routing.faults.items():
             if before.get(name) != fault:
                 logger.error("pin of model %s: %s", name, fault)

@@ -10,7 +10,7 @@ class Routing:
     """A table of what is served at a time. It does not change; another takes its place.
 
     Args:
-        versions: those that requests may have.
+        versions: all there are; requests may have those that are `served`.
         pins: the version of each pinned model.
         default: name of the model of requests that name none; without it, the only model there is.
 
@@ -21,7 +21,9 @@ class Routing:
     """
 
     def __init__(self, versions: Iterable[Version], pins: Mapping[str, int], default: str | None) -> None:
-        self.served = sorted(versions, key=lambda version: (version.name, -version.number))
+        every = sorted(versions, key=lambda version: (version.name, -version.number))
+        self.served = [version for version in every if version.served]
+        self._refused = [version for version in every if not version.served and version.fault is not None]
         self.names = sorted({version.name for version in self.served})
         self.faults: dict[str, str] = {}
         self._default = default or (self.names[0] if len(self.names) == 1 else None)
@@ -49,9 +51,15 @@ class Routing:
             expected = f"the name of a model, one of {', '.join(self.names) or '(none is served)'}"
             raise Invalid.at("/model", expected, "nothing")
         if name not in self.names:
-            raise NotFound(f"expected a model out of {self.names}, received {name!r:.60}")
+            raise NotFound(f"expected a model out of {self.names}, received {name!r:.60}{self._why(name, number)}")
         numbers = sorted(version.number for version in self.served if version.name == name)
-        raise NotFound(f"expected a version of {name} out of {numbers}, received {number}")
+        why = self._why(name, number)
+        raise NotFound(f"expected a version of {name} out of {numbers}, received {number}{why}")
+
+    def _why(self, name: str, number: int | None) -> str:
+        """What is wrong with the version that was asked for, if it is there and refused."""
+        refused = (one for one in self._refused if one.name == name and number in (None, one.number))
+        return next((f"; {one.key} is there, but cannot be served: {one.fault}" for one in refused), "")
 
     def is_default(self, version: Version) -> bool:
         """Whether it answers the requests that name its model and no version."""

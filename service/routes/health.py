@@ -22,7 +22,7 @@ async def readyz(request: Request) -> Status:
     """503 while there is no model to serve, and from when the server is told to stop.
 
     Not while explanations cannot be kept: predictions go on, and all replicas have the same store, so that taking them
-    out of service would leave none. A note says so then.
+    out of service would leave none. A note says so then, and where a model is pinned to a version that is not served.
     """
     if request.app.state.draining:
         raise Draining("the server is about to stop: it finishes the requests it has")
@@ -30,7 +30,8 @@ async def readyz(request: Request) -> Status:
     if not repository.names:
         broken = ", ".join(version.key for version in repository.broken) or "none"
         raise Unavailable(f"expected a model to serve, found none (broken folders: {broken})")
+    notes = [f"the pin of {pin.name}: {pin.fault}" for pin in repository.pins if pin.fault is not None]
     store: Store | None = request.app.state.store
     if store is not None and store.trouble is not None:
-        return Status(status="ok", note=f"explanations are not kept: {StoreFailed.told}")
-    return Status(status="ok")
+        notes.append(f"explanations are not kept: {StoreFailed.told}")
+    return Status(status="ok", note="; ".join(notes) or None)

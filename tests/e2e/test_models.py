@@ -197,6 +197,7 @@ def test_a_pin_whose_version_is_gone_is_said(start):
     [pin] = models.listed()["pins"]
     assert (pin["model"], pin["version"]) == ("mean", 1)
     assert "version 2, the newest, answers instead" in pin["fault"]
+    assert models.client.get("/readyz").json() == {"status": "ok", "note": f"the pin of mean: {pin['fault']}"}
 
 
 def test_what_cannot_be_pinned_is_said(start):
@@ -264,7 +265,10 @@ def test_a_lazy_model_that_is_broken_is_an_error_not_a_hang(start, tmp_path):
     models = start("--load", "lazy")
     answer = models.client.post("/predict", json=BODY | {"model": "other"})
     assert answer.status_code == 404
-    assert answer.json()["detail"] == "expected a model out of ['mean'], received 'other'"
+    expected = (
+        "expected a model out of ['mean'], received 'other'; other/2 is there, but cannot be served: model.onnx: "
+    )
+    assert answer.json()["detail"].startswith(expected)
     assert models.listed()["broken"][0]["folder"] == "other/2"
 
 

@@ -88,6 +88,13 @@ def test_a_broken_version_does_not_stop_the_others(tmp_path):
     repository = open_repository(tmp_path)
     assert answers(repository) == 1
     assert [broken.key for broken in repository.broken] == ["mean/2"]
+    with pytest.raises(
+        NotFound, match=r"out of \[1\], received 2; mean/2 is there, but cannot be served: model.onnx: "
+    ):
+        get(repository, "mean", 2)
+    spoil(write_model(tmp_path, "copied"))
+    with pytest.raises(NotFound, match=r"received 'copied'; copied/1 is there, but cannot be served: model.onnx: "):
+        get(open_repository(tmp_path), "copied")
 
 
 def test_a_truncated_graph_is_broken(tmp_path, caplog):
