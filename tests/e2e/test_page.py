@@ -315,7 +315,7 @@ def test_text_is_answered_as_it_is_typed(visit):
 
 
 def test_the_character_that_matters_most_is_named_as_it_is_written(visit):
-    text = "😀 😀 😀 3 May 2016"  # two units of UTF-16 each, one character
+    text = "😀 3 May 2016"  # two units of UTF-16, one character
     with visit("/?model=dates") as page:
         page.get_by_label("Text", exact=True).fill(text)
         expect(headline(page)).to_have_text("2016-05-03")
