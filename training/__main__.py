@@ -1,10 +1,14 @@
 """python -m training: fit, evaluate, export."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError as error:  # after `make serve`, which installs the server alone
+    sys.exit(f"expected the packages of training, found no {error.name}: make setup")
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table

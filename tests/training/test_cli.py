@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from service.manifest import Manifest
+from tests.serving import ROOT
 from training import options, search
 from training.__main__ import cli
 
@@ -207,3 +208,15 @@ def test_help_does_not_wait_for_tensorflow(arguments):
     finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert "Usage: " in finished.stdout
     assert finished.stdout.splitlines()[-1] == "0"
+
+
+def test_without_its_packages_it_names_what_installs_them():
+    code = (
+        "import sys, runpy; sys.modules['typer'] = None\n"  # as if it were not there
+        "runpy.run_module('training', run_name='__main__', alter_sys=True)\n"
+    )
+    command = [sys.executable, "-c", code, "fit", "planted"]
+    finished = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert finished.returncode == 1
+    assert finished.stderr == "expected the packages of training, found no typer: make setup\n"
+    subprocess.run(["make", "--dry-run", "setup"], cwd=ROOT, capture_output=True, check=True)
