@@ -210,9 +210,7 @@ def export(
     A .keras file holds a functional model with outputs named prediction and attention, an input (batch, time, feature)
     and, where lengths differ, an int32 input named lengths.
     """
-    import keras
-
-    from training.export import ExportError
+    from training.export import ExportError, read_model
     from training.publish import publish_model, publish_run
     from training.runs import METRICS_FILE
     from training.text.fit import is_pairs
@@ -229,7 +227,7 @@ def export(
             folder = publish(source, name, models, description)
         else:
             folder = publish_model(
-                keras.saving.load_model(source, compile=False),
+                read_model(source),
                 name,
                 models,
                 attention=not without_attention,
