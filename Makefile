@@ -1,4 +1,5 @@
 # make serve   set up, then serve the committed models (PORT=8000)
+# make setup   set up everything: training, too
 # make test    set up everything, then run every check and test
 # make train   train the committed models again
 # make bench   measure the server beside others (CASES=single,batch64: these only, printed)
@@ -10,10 +11,12 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: serve test train bench screenshots lint lock
+.PHONY: serve setup test train bench screenshots lint lock
 
 serve: .venv/serve.installed
 	@$(BIN)/python -m service --port $(PORT)
+
+setup: .venv/dev.installed
 
 test: lint .venv/clients.installed
 	$(BIN)/python -m pytest tests/e2e

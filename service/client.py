@@ -16,8 +16,9 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Self, TypeVar
@@ -235,7 +236,8 @@ class Client(Base):
         """
         features = self.features(model, options.get("version")) if is_long(sequences, time) else []
         ids, nested = to_lists(sequences, features, id, time)
-        answer = self.request("POST", "/predict", content=body(nested, model, options), headers=JSON)
+        with saying_layout(sequences, time):
+            answer = self.request("POST", "/predict", content=body(nested, model, options), headers=JSON)
         return Prediction.read(answer.json(), ids=ids)
 
     def explanation(self, id: str) -> Explanation:
@@ -320,7 +322,8 @@ class AsyncClient(Base):
         """See `Client.predict`."""
         features = await self.features(model, options.get("version")) if is_long(sequences, time) else []
         ids, nested = to_lists(sequences, features, id, time)
-        answer = await self.request("POST", "/predict", content=body(nested, model, options), headers=JSON)
+        with saying_layout(sequences, time):
+            answer = await self.request("POST", "/predict", content=body(nested, model, options), headers=JSON)
         return Prediction.read(answer.json(), ids=ids)
 
     async def explanation(self, id: str) -> AsyncExplanation:
@@ -440,6 +443,18 @@ def is_long(sequences: Any, time: str) -> bool:
     return is_table(sequences) and time in sequences.columns
 
 
+@contextmanager
+def saying_layout(sequences: Any, time: str) -> Iterator[None]:
+    """Adds to what the server finds wrong with a wide DataFrame that it was taken for one."""
+    try:
+        yield
+    except AttentionError as error:
+        if error.status != 422 or not is_table(sequences) or is_long(sequences, time):
+            raise
+        detail = f"{error.detail}; no column {time} (time= names another): every row was taken for a sequence"
+        raise AttentionError(detail, error.status, error.title, error.errors, error.request_id) from None
+
+
 def to_lists(sequences: Any, features: list[str], id: str, time: str) -> tuple[list[Any] | None, Any]:
     """Ids and sequences, as JSON has them.
 
@@ -450,12 +465,17 @@ def to_lists(sequences: Any, features: list[str], id: str, time: str) -> tuple[l
     if not is_table(sequences):
         return None, sequences
     columns = {name: list(sequences[name]) for name in sequences.columns}
+    received = ", ".join(map(str, columns))
     if not is_long(sequences, time):
         ids = columns.pop(id, None)
+        first = [value for values in columns.values() for value in values[:1]]
+        if len(first) > 1 and any(isinstance(value, str | date) for value in first):  # ids and times, and no steps
+            raise AttentionError(f"expected columns {id} and {time} (id= and time= name others), received {received}")
         return ids, [list(row) for row in zip(*columns.values(), strict=True)]
     for name in (id, *features):
         if name not in columns:
-            raise AttentionError(f"expected a column {name}, received {', '.join(columns)}")
+            hint = " (id= names another)" if name == id else ""
+            raise AttentionError(f"expected a column {name}{hint}, received {received}")
     rows: dict[Any, list[tuple[Any, list[Any]]]] = {}
     values = zip(*(columns[name] for name in features), strict=True)
     for name, moment, step in zip(columns[id], columns[time], values, strict=True):

@@ -1,10 +1,14 @@
 """python -m training: fit, evaluate, export."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError as error:  # after `make serve`, which installs the server alone
+    sys.exit(f"expected the packages of training, found no {error.name}: make setup")
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -206,9 +210,7 @@ def export(
     A .keras file holds a functional model with outputs named prediction and attention, an input (batch, time, feature)
     and, where lengths differ, an int32 input named lengths.
     """
-    import keras
-
-    from training.export import ExportError
+    from training.export import ExportError, read_model
     from training.publish import publish_model, publish_run
     from training.runs import METRICS_FILE
     from training.text.fit import is_pairs
@@ -225,7 +227,7 @@ def export(
             folder = publish(source, name, models, description)
         else:
             folder = publish_model(
-                keras.saving.load_model(source, compile=False),
+                read_model(source),
                 name,
                 models,
                 attention=not without_attention,

@@ -72,9 +72,11 @@ def _answers(manifest: Manifest) -> str:
 
 
 def _read(manifest: Manifest) -> str:
-    if manifest.vocabulary is None:
-        return ", raw values: scaling is in the graph"
-    return f"; it knows {len(manifest.vocabulary.input) - 2} different characters"
+    if manifest.vocabulary is not None:
+        return f"; it knows {len(manifest.vocabulary.input) - 2} different characters"
+    if manifest.training is None:  # brought: what it holds is not known
+        return ", as the model was trained on: no scaling was added"
+    return ", raw values: scaling is in the graph"
 
 
 def _trained_on(manifest: Manifest) -> str:

@@ -1,7 +1,10 @@
 """A Keras model as an ONNX graph that keeps the model contract; what the service could not stand behind is refused."""
 
+import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -62,6 +65,26 @@ class Contract:
         fed = [lengths if name == "lengths" else sequences for name in _input_names(self.model)]
         outputs = self.model(keras.tree.pack_sequence_as(self.model.input, fed), training=False)
         return dict(zip(output_names(self.model), keras.tree.flatten(outputs), strict=True))
+
+
+def read_model(path: Path) -> keras.Model:
+    """A model of the user's own from its .keras file, uncompiled.
+
+    Raises:
+        ExportError: it needs code beyond that of Keras, which is not run from a file.
+        ValueError: it is no model.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (TypeError, ValueError):
+        saved = json.loads(zipfile.ZipFile(path).read("config.json")) if zipfile.is_zipfile(path) else {}
+        own_code = ", ".join(dict.fromkeys(_own_code(saved)))
+        if not own_code:
+            raise
+        raise ExportError(
+            f"expected layers of Keras alone, received {own_code}. For the mean of weights over features take "
+            "GlobalAveragePooling1D(data_format='channels_first', name='attention')"
+        ) from None
 
 
 def check_contract(model: keras.Model, *, attention: bool = True, time: int | None = None) -> Contract:
@@ -192,6 +215,22 @@ def check_parity(contract: Contract, graph: bytes, sequences: np.ndarray, length
         if contract.takes_lengths:
             _check_padding(session, feeds, served, can_grow=contract.time is None)
     return Parity(prediction=worst["prediction"], attention=worst.get("attention"))
+
+
+def _own_code(saved: Any) -> Iterator[str]:
+    """What in a saved configuration needs code beyond that of Keras and of this package, as people would name it."""
+    if isinstance(saved, dict) and "module" in saved:
+        kind, config = saved["class_name"], saved["config"]
+        is_known = str(saved["module"]).partition(".")[0] == "keras"
+        if kind == "Lambda":
+            yield f"Lambda {config['name']!r}"
+            return
+        if not is_known and keras.saving.get_registered_object(saved["registered_name"]) is None:
+            yield f"function {config}" if kind == "function" else f"class {kind}"
+            return
+    if isinstance(saved, dict | list):
+        for each in saved.values() if isinstance(saved, dict) else saved:
+            yield from _own_code(each)
 
 
 def _check_inputs(model: keras.Model) -> tuple[int | None, int, bool]:

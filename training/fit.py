@@ -103,7 +103,7 @@ def fit(
         data_options = data_options.model_copy(update={"sha256": fingerprint(Path(data_name))})
     if data.variable_length:
         model = model.model_copy(update={"variable_length": True})
-    _announce(data)
+    _announce(data, chosen=_chosen(data_name, data_options))
     clear(folder)
     if search is not None:
         model = search(data, model)
@@ -182,10 +182,19 @@ def class_weights(data: Data) -> dict[int, float] | None:
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def _announce(data: Data) -> None:
-    """Prints what is fitted, and how classes are weighted."""
+def _chosen(data_name: str, options: dict[str, int] | TableOptions) -> bool:
+    """Whether the features are what was asked for, and not whatever columns of numbers a table has."""
+    if not isinstance(options, TableOptions) or Path(data_name).suffix.lower() == ".npz":
+        return True
+    return options.feature_columns is not None
+
+
+def _announce(data: Data, *, chosen: bool) -> None:
+    """Prints what is fitted, how classes are weighted, and what chooses the features where nobody has `chosen` them."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(str(data))
     weights = class_weights(data)
     if weights:
         console.print("class weights: " + ", ".join(f"{data.labels[i]} {weight:.2f}" for i, weight in weights.items()))
+    if not chosen:
+        console.print("features: every column of numbers; --feature-columns chooses")

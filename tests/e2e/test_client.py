@@ -92,6 +92,36 @@ def test_a_wide_table_has_a_row_for_each_sequence(ours, example):
     assert found.top[0][0]["step"] == int(np.argmax(found.attention[0]))
 
 
+def test_a_long_table_whose_columns_have_other_names_is_refused_with_what_names_them(ours, example):
+    sequence = example("planted-before")
+    table = long_table([sequence, sequence])
+    hint = r"expected columns id and time \(id= and time= name others\), received name, hour, x1, x0$"
+    for hours in (range(40), pd.date_range("2026-01-01", periods=40)):
+        other = table.rename(columns={"time": "hour"}).assign(hour=hours)
+        with pytest.raises(AttentionError, match=hint):
+            ours.predict(other, "planted-before")
+    with pytest.raises(AttentionError, match=hint.replace("columns id", "columns name")):
+        ours.predict(other, "planted-before", id="name")  # dates are no steps either
+    assert ours.predict(other, "planted-before", id="name", time="hour", store=False).ids == ["s1", "s0"]
+    with pytest.raises(AttentionError, match=r"expected a column id \(id= names another\), received name, time, x1"):
+        ours.predict(table, "planted-before")
+
+
+def test_a_table_that_the_server_refuses_is_said_to_have_been_taken_for_a_wide_one(server, ours, example):
+    numbers = pd.DataFrame({"machine": [1, 1, 2], "hour": [0, 1, 0], "x0": 0.5, "x1": 0.5})
+    said = r"422 .*: /sequences/0: expected 20 time steps, .*; no column time \(time= names another\): every row was "
+    with pytest.raises(AttentionError, match=said) as caught:
+        ours.predict(numbers, "planted-before")
+    assert (caught.value.status, caught.value.errors[0]["pointer"]) == (422, "/sequences/0")
+    with pytest.raises(AttentionError, match=said):
+        run(server, lambda client: client.predict(numbers, "planted-before"))
+    with pytest.raises(AttentionError, match="expected 20 time steps") as caught:
+        ours.predict(numbers.to_numpy().tolist(), "planted-before")
+    assert "no column" not in caught.value.detail
+    with pytest.raises(AttentionError, match=r"^422 .*; no column time"):
+        ours.predict(pd.DataFrame({"text": [example("dates")]}), "dates")
+
+
 def test_an_explanation_draws_itself_and_is_put_to_the_test(ours, client, example):
     answer = ours.predict([example("planted-before")], "planted-before")
     found = ours.explanation(answer.id)

@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from service.manifest import Manifest
+from tests.serving import ROOT
 from training import options, search
 from training.__main__ import cli
 
@@ -138,11 +139,19 @@ def test_a_file_of_options_names_the_columns_of_a_table(command, tmp_path):
     run = tmp_path / "run"
     said = succeeded(command("fit", tmp_path / "load.csv", "--config", tmp_path / "my.toml", "--out", run))
     assert "forecast of the next 2 of load; 28 training, 4 validation, 4 test sequences of 3 steps × load, wind" in said
+    assert "--feature-columns" not in said
     assert json.loads((run / "run.json").read_text())["data_options"]["forecast"] == {
         "horizon": 2,
         "window": 3,
         "stride": 1,
     }
+
+
+def test_columns_that_nobody_chose_are_said_with_what_chooses(command, tmp_path):
+    lines = ["id,time,serial,x,site,target", *(f"s{i},{t},{i},{i % 2},Rome,{i % 2}" for i in range(20) for t in (0, 1))]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    said = succeeded(command("fit", tmp_path / "own.csv", "--units", 1, "--epochs", 1, "--out", tmp_path / "run"))
+    assert "of 2 steps × serial, xfeatures: every column of numbers; --feature-columns chooses" in said  # a line each
 
 
 @pytest.mark.parametrize(
@@ -213,3 +222,15 @@ def test_help_does_not_wait_for_tensorflow(arguments):
     finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert "Usage: " in finished.stdout
     assert finished.stdout.splitlines()[-1] == "0"
+
+
+def test_without_its_packages_it_names_what_installs_them():
+    code = (
+        "import sys, runpy; sys.modules['typer'] = None\n"  # as if it were not there
+        "runpy.run_module('training', run_name='__main__', alter_sys=True)\n"
+    )
+    command = [sys.executable, "-c", code, "fit", "planted"]
+    finished = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert finished.returncode == 1
+    assert finished.stderr == "expected the packages of training, found no typer: make setup\n"
+    subprocess.run(["make", "--dry-run", "setup"], cwd=ROOT, capture_output=True, check=True)

@@ -5,7 +5,7 @@ import pytest
 from keras import layers, ops
 
 from service.manifest import Lengths
-from training.export import ExportError, check_contract, check_parity, to_onnx
+from training.export import ExportError, check_contract, check_parity, read_model, to_onnx
 from training.layers import AttentionBlock, LastState, ValidSteps, ZeroPadding
 from training.models import ModelConfig, Scaling, build
 
@@ -490,3 +490,47 @@ class Subclassed(keras.Model):
 def test_a_model_without_named_outputs_is_refused_with_its_kind(model):
     with pytest.raises(ExportError, match=f"expected a functional Keras model .* received a {type(model).__name__}"):
         check_contract(model)
+
+
+class MyMean(layers.Layer):
+    def call(self, inputs):
+        return ops.mean(inputs, axis=2)
+
+
+def my_sigmoid(x):
+    return ops.sigmoid(x)
+
+
+def averaged(mean, activation="sigmoid"):
+    """A model whose attention is the mean over features of one weight for each."""
+    sequences = sequences_input()
+    weights = layers.Softmax(axis=1)(layers.Dense(FEATURES)(sequences))
+    prediction = layers.Dense(1, activation=activation, name="prediction")(layers.LSTM(3)(sequences * weights))
+    return keras.Model(sequences, {"prediction": prediction, "attention": mean(weights)})
+
+
+@pytest.mark.parametrize(
+    ("model", "received"),
+    [
+        (averaged(layers.Lambda(my_sigmoid, name="attention")), "Lambda 'attention'"),
+        (averaged(MyMean(name="attention")), "class MyMean"),
+        (averaged(keras.Sequential([MyMean()], name="attention"), my_sigmoid), "class MyMean, function my_sigmoid"),
+    ],
+)
+def test_code_that_a_file_does_not_bring_is_refused_by_its_name_with_a_layer_to_take(model, received, tmp_path):
+    model.save(tmp_path / "own.keras")
+    with pytest.raises(ExportError) as refused:
+        read_model(tmp_path / "own.keras")
+    assert str(refused.value) == (
+        f"expected layers of Keras alone, received {received}. For the mean of weights over features take "
+        "GlobalAveragePooling1D(data_format='channels_first', name='attention')"
+    )
+
+
+def test_the_layer_to_take_gives_the_mean_over_features(tmp_path):
+    averaged(layers.GlobalAveragePooling1D(data_format="channels_first", name="attention")).save(tmp_path / "own.keras")
+    model = read_model(tmp_path / "own.keras")
+    assert check(model, variable_length=False).attention <= 1e-5
+    sequences, _ = sample(variable_length=False)
+    weights = keras.Model(model.input, model.get_layer("attention").input)(sequences)
+    np.testing.assert_allclose(model(sequences)["attention"], np.mean(weights, axis=2), atol=1e-6)

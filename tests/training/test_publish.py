@@ -137,7 +137,7 @@ def test_the_card_tells_people_the_numbers_of_the_manifest(published, manifest):
     assert f"accuracy on 80 test sequences: **{manifest.quality.published:.4f}**" in card
     assert f"mean {manifest.quality.mean:.4f}, standard deviation {manifest.quality.spread:.4f}" in card
     assert f"{manifest.training.attention_on_step['top']:.1%}" in card
-    assert "20 time steps × 2 features" in card
+    assert "20 time steps × 2 features, raw values: scaling is in the graph" in card
 
 
 def test_model_json_has_a_line_for_each_field(published, manifest):
@@ -268,6 +268,7 @@ def test_a_model_of_ones_own_is_declared_by_its_graph_alone(own_model, tmp_path)
     assert (manifest.quality, manifest.training, manifest.examples) == (None, None, [])
     card = (folder / "README.md").read_text()
     assert "Not measured" in card
+    assert "1 to 5 time steps × 2 features, as the model was trained on: no scaling was added |" in card
     assert manifest.sha256 == hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
 
 

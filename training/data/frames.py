@@ -33,6 +33,7 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
+        _check_commas(path)
         frame = pd.read_csv(
             path,
             dtype=str,
@@ -51,6 +52,15 @@ def _read_csv(path: Path) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much for row names
         raise ValueError(f"expected {len(frame.columns)} values in every row, as in the header, received more, row 2")
     return frame
+
+
+def _check_commas(path: Path) -> None:
+    """Raises ValueError if the columns are divided by something else than commas, as many spreadsheets do."""
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline().strip()
+    for character, name in ((";", ";"), ("\t", "tabs")):
+        if character in header and "," not in header:
+            raise ValueError(f"expected columns divided by commas, received {name} in {header!r:.60}, row 1")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

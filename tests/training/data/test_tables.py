@@ -223,7 +223,11 @@ def test_a_last_value_is_not_that_of_another_sequence(refusal):
     [
         (["time,x,target", "0,1,a"], "expected a column id, received time, x, target, row 1"),
         (["id,time,x", "a,0,1"], "expected a column target, received id, time, x"),
-        (["id;time;x;target", "a;0;1;a"], "expected a column target, received id;time;x;target"),
+        (
+            ["id;time;x;target", "a;0;0,5;a"],
+            "expected columns divided by commas, received ; in 'id;time;x;target', row 1",
+        ),
+        (["id\ttarget", "a\tb"], r"expected columns divided by commas, received tabs in 'id\ttarget', row 1"),
         (["id,time,x,target", "a,0,1,a", "a,1,?,a"], "expected a number in column x, received ?, row 3"),
         (["id,time,x,target", "a,0,1,a", "", "a,1,?,a"], "expected a number in column x, received ?, row 4"),
         (
