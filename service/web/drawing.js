@@ -35,7 +35,8 @@ function drawAnswer(bench) {
   byId("share").firstElementChild.style.width = `${100 * (said.share ?? 0)}%`;
   byId("sure").textContent = LATE[late] ?? said.sure + beside(bench);
   document.title = `${said.headline} · ${bench.manifest.name} · attention-lstm`;
-  if (late !== "asking") bench.sayLater(`${said.headline}, ${byId("sure").textContent}`);
+  if (late === "asking" || (late === null && !bench.isAnswered)) bench.sayNothing();
+  else bench.sayLater(`${said.headline}, ${byId("sure").textContent}`);
 }
 
 const LATE = { asking: "asking…", failed: "no answer to this change: this is the answer to what was before" };
