@@ -5,7 +5,7 @@ import { byId, html, pictures } from "./dom.js";
 import { keep } from "./keeping.js";
 import { drawChart, markChart } from "./picture.js";
 import { drawTrial } from "./trial.js";
-import { drop, falls, heaviest, inWords, number, ofModel, percent, sentence, visible } from "./words.js";
+import { drop, falls, heaviest, inWords, ofModel, percent, sentence, some, visible } from "./words.js";
 
 export const KEEPS = document.documentElement.dataset.store !== "none";
 
@@ -41,9 +41,12 @@ function drawAnswer(bench) {
 
 const LATE = { asking: "asking…", failed: "no answer to this change: this is the answer to what was before" };
 
+/** What is true, a label, a text, a value or a forecast's values, in words. */
+const told = (truth) => (typeof truth === "string" ? truth : some([truth].flat()));
+
 /** What an answer is held against: the truth; of a change, what was before it. A text of one's own has neither. */
 function beside({ answers, edited, index, manifest, text, truth }) {
-  if (edited === null) return truth === null ? "" : `; the true answer: ${typeof truth === "number" ? number(truth) : truth}`;
+  if (edited === null) return truth === null ? "" : `; the true answer: ${told(truth)}`;
   if (text) return "";
   const was = inWords(manifest, answers[index]);
   return `; was ${was.headline}${was.share === null ? "" : ` with ${percent(was.share)}`}`;
