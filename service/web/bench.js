@@ -2,7 +2,7 @@
 
 import { rewrite } from "./address.js";
 import { fromPredict, fromStored, manifestOf, meanOf } from "./answers.js";
-import { latest, post } from "./api.js";
+import { KEEPS_INPUTS, latest, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, onTheme, options } from "./dom.js";
 import { draw, drawControls, drawWords } from "./drawing.js";
@@ -18,7 +18,7 @@ const LATE_AFTER = 300; // ms without an answer until it is said that it is aske
  * What is on the bench, and the only place that changes it.
  *
  * manifest: of the model; served: whether it is. sequences: as given; answers: to these. index: which is shown.
- * example: of the model, which number, or null.
+ * example: of the model, which number, or null. opened: whether they were kept before.
  * edited: null, or {sequence, answer, answered, masked, late, since, line} of the shown one; answered: the sequence that the
  * answer is of; masked: steps; late: null, or what is said of an answer that is not of this sequence: "asking", "failed", or
  * "empty" where there is nothing to ask; since: when the first change was made that is not answered; line: the same of all
@@ -60,7 +60,7 @@ export class Bench {
     return this.attempt(async () => {
       const answer = await post("/predict", this.request(manifest, sequences, false));
       if (!current()) return false;
-      this.show({ manifest, served: true, sequences, truth, example, id: null, note: null, answers: sequences.map((_, i) => fromPredict(answer, i)) });
+      this.show({ manifest, served: true, sequences, truth, example, id: null, note: null, opened: false, answers: sequences.map((_, i) => fromPredict(answer, i)) });
       return true;
     }, current);
   }
@@ -76,6 +76,7 @@ export class Bench {
       example: null,
       id: explanation.id,
       note: missing(explanation, served),
+      opened: true,
     }, index);
   }
 
@@ -138,6 +139,11 @@ export class Bench {
 
   get changeable() {
     return this.served && this.given !== null;
+  }
+
+  /** Whether what is shown is kept with its inputs, or would be. */
+  get isWhole() {
+    return this.opened && this.edited === null ? this.given !== null : KEEPS_INPUTS;
   }
 
   /** What a masked step holds: what says least to the model. */

@@ -260,6 +260,45 @@ def test_a_server_that_keeps_nothing_tests_in_part(browser, tiny):
             expect(page.get_by_role("button", name="Test this answer")).to_be_hidden()
 
 
+def test_a_server_that_keeps_no_inputs_tests_in_part_and_offers_no_pictures(browser, tiny, tmp_path):
+    with (
+        serving("--no-store-inputs", models=tiny, store=f"sqlite:{tmp_path}/x") as running,
+        visiting(browser, f"{running.url}/?model=shared") as page,
+    ):
+        expect(page.locator("#headline")).to_have_text("4")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#verdict")).to_contain_text("tested in part")
+        expect(page.locator("#why")).to_contain_text("the server has to keep inputs, too")
+        assert "/?model=shared" in page.url
+        page.get_by_role("button", name="Keep and link").click()
+        page.wait_for_url("**/attention/*")
+        links = page.locator("#links")
+        for _ in ("as it was kept", "as it is opened"):
+            expect(links).to_contain_text("No pictures: inputs are not kept")
+            expect(links.get_by_role("link")).to_have_text(["Link to this"])
+            page.reload()
+        expect(page.locator("#hint")).to_contain_text("Its inputs were not kept")
+
+
+def test_what_was_kept_with_its_inputs_is_tested_where_none_are_kept_any_more(browser, tiny, tmp_path):
+    store = f"sqlite:{tmp_path}/x"
+    with serving(models=tiny, store=store) as running:
+        body = {"model": "shared", "sequences": [[[1, 2], [3, 4], [5, 9]]]}
+        id = httpx.post(f"{running.url}/predict", json=body).json()["id"]
+        assert running.stop() == 0
+    with (
+        serving("--no-store-inputs", models=tiny, store=store) as running,
+        visiting(browser, f"{running.url}/attention/{id}") as page,
+    ):
+        expect(page.locator("#links")).to_contain_text("SVG")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#trial")).to_be_visible()
+        page.get_by_label("Value").fill("7")
+        expect(page.locator("#sure")).to_contain_text("was 4")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#verdict")).to_contain_text("tested in part")
+
+
 def served(url):
     return {info["manifest"]["name"] for info in httpx.get(f"{url}/models").json()["models"]}
 
