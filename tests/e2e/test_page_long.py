@@ -54,3 +54,33 @@ def test_a_forecast_and_its_truth_stay_where_they_belong(browser, url, model, wi
             assert page.locator(part).evaluate("part => part.scrollWidth <= part.clientWidth"), part
         answer, belief = (page.locator(part).bounding_box() for part in ("#answer", "#belief"))
         assert belief["x"] + belief["width"] <= answer["x"] + answer["width"]
+
+
+OUTSIDE = """() => {
+    const svg = document.querySelector("#chart svg"), within = svg.getBoundingClientRect();
+    const texts = [...svg.querySelectorAll("text")].filter((text) => text.textContent);
+    const lies = ({ left, right, top, bottom }) =>
+        left >= within.left && right <= within.right && top >= within.top && bottom <= within.bottom;
+    return texts.filter((text) => !lies(text.getBoundingClientRect())).map((text) => text.textContent);
+}"""
+
+
+@pytest.mark.parametrize("model", ["italy-power", "planted-before", "planted-after", "tecator"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_text_of_a_chart_is_cut_off_when_its_data_change(browser, server, model, width):
+    with visiting(browser, f"{server}/?model={model}", viewport={"width": width, "height": 900}) as page:
+        chart = page.locator("#chart")
+        drawn(page, "weights", "rows => rows.length > 0")
+        expect(chart).to_contain_text("step")
+        assert page.evaluate(OUTSIDE) == []
+        for example in ("Example 2", "Example 1"):
+            page.get_by_role("button", name=example).click()
+            expect(page.get_by_role("button", name=example)).to_have_attribute("aria-pressed", "true")
+            expect(chart).to_have_attribute("aria-busy", "false")
+            assert page.evaluate(OUTSIDE) == []
+        page.get_by_label("Value").fill("-1234567.125")  # and the ends of an axis are other numbers
+        expect(page.locator("#sure")).to_contain_text("was")
+        drawn(page, "values", "rows => rows.some(({ value }) => value === -1234567.125)")
+        expect(chart).to_contain_text("−800,000")
+        assert page.evaluate(OUTSIDE) == []
+        assert page.locator("#chart .figure").evaluate("figure => figure.scrollWidth <= figure.clientWidth")
