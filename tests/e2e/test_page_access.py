@@ -241,6 +241,20 @@ def test_nothing_to_show_yet(browser, tmp_path):
         expect(page.locator("#stored")).to_contain_text("None yet.")
 
 
+def test_a_card_says_of_a_model_that_was_brought_that_its_attention_is_its_own(browser, tmp_path):
+    for axes, attention in ((["time"], "shared"), (["time", "feature"], "per_feature")):
+        own = {"attention": {"kind": "custom", "position": "custom", "axes": axes}}
+        write_model(tmp_path / "models", "-".join(axes), attention=attention, declare=own)
+    with (
+        serving(models=tmp_path / "models") as running,
+        visiting(browser, f"{running.url}/?model=time") as page,
+    ):
+        attention = page.locator("#card dl > div", has_text="Attention").locator("dd")
+        expect(attention).to_have_text("the model's own, over time")
+        page.get_by_role("combobox", name="Model", exact=True).select_option("time-feature")
+        expect(attention).to_have_text("the model's own, over time and feature")
+
+
 def test_a_server_that_keeps_nothing_tests_in_part(browser, tiny):
     with serving(models=tiny) as running:
         with visiting(browser, f"{running.url}/?model=shared") as page:

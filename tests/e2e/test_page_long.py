@@ -46,6 +46,7 @@ def test_a_forecast_and_its_truth_stay_where_they_belong(browser, url, model, wi
         expect(page.locator("#sure")).to_have_text(
             "the next 24 values; the true answer: 12.57, −13.21, 64.04, 10.49, −53.57, 36.16, …"
         )
+        expect(page.locator("#card")).to_contain_text(f"Answersthe next {HORIZON} values")
         page.get_by_role("button", name="Test this answer").click()  # nothing lies over it
         expect(page.locator("#trial")).to_be_visible()
         drawn(page, "changes", "rows => rows.length > 0")
