@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import State
 
 from service import VERSION
 from service.errors import NotFound
@@ -54,9 +55,15 @@ async def file(request: Request, name: str) -> Response:
 
 
 def page(request: Request) -> Response:
-    """The page, which knows whether there is a store, and by its address what to show: `/`, or `/attention/{id}`."""
-    kept = "none" if request.app.state.store is None else "kept"
-    return _answer(request, INDEX.replace(b"STORE", kept.encode()), TYPES[".html"])
+    """The page, which knows what is kept, and by its address what to show: `/`, or `/attention/{id}`."""
+    return _answer(request, INDEX.replace(b"STORE", _kept(request.app.state)), TYPES[".html"])
+
+
+def _kept(state: State) -> bytes:
+    """What the server keeps of a prediction: `none`, its `answer`, or `all` of it, inputs too."""
+    if state.store is None:
+        return b"none"
+    return b"all" if state.settings.store_inputs else b"answer"
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,10 @@
-// The server's API, and its errors.
+// The server's API, its errors, and what it keeps.
+
+const kept = document.documentElement.dataset.store;
+
+/** Whether explanations are kept; and whether with their inputs, without which there are neither pictures nor tests of them. */
+export const KEEPS = kept !== "none";
+export const KEEPS_INPUTS = kept === "all";
 
 /** An error as the server answers it (RFC 9457): title, what was expected and received, and where. */
 export class Problem extends Error {

@@ -2,7 +2,7 @@
 
 import { rewrite } from "./address.js";
 import { fromPredict, fromStored, manifestOf, meanOf } from "./answers.js";
-import { latest, post } from "./api.js";
+import { KEEPS_INPUTS, latest, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, onTheme, options } from "./dom.js";
 import { draw, drawControls, drawWords } from "./drawing.js";
@@ -18,9 +18,11 @@ const LATE_AFTER = 300; // ms without an answer until it is said that it is aske
  * What is on the bench, and the only place that changes it.
  *
  * manifest: of the model; served: whether it is. sequences: as given; answers: to these. index: which is shown.
- * example: of the model, which number, or null.
- * edited: null, or {sequence, answer, masked, late} of the shown one; masked: steps; late: null, or why the answer is not of
- * this sequence: "asking", "failed", or "empty" where there is nothing to ask.
+ * example: of the model, which number, or null. opened: whether they were kept before.
+ * edited: null, or {sequence, answer, answered, masked, late, since, line} of the shown one; answered: the sequence that the
+ * answer is of; masked: steps; late: null, or what is said of an answer that is not of this sequence: "asking", "failed", or
+ * "empty" where there is nothing to ask; since: when the first change was made that is not answered; line: the same of all
+ * changes until they are undone.
  * moved: its values that were changed, {step, feature, value}; swept: null, or the steps [from, to] that are about to be masked.
  * id: under which what is shown is kept, or null; givenId: likewise, of what was given.
  * done: with exactly what is shown, see keeping.js: {keeping, testing, trial}.
@@ -58,7 +60,7 @@ export class Bench {
     return this.attempt(async () => {
       const answer = await post("/predict", this.request(manifest, sequences, false));
       if (!current()) return false;
-      this.show({ manifest, served: true, sequences, truth, example, id: null, note: null, answers: sequences.map((_, i) => fromPredict(answer, i)) });
+      this.show({ manifest, served: true, sequences, truth, example, id: null, note: null, opened: false, answers: sequences.map((_, i) => fromPredict(answer, i)) });
       return true;
     }, current);
   }
@@ -74,6 +76,7 @@ export class Bench {
       example: null,
       id: explanation.id,
       note: missing(explanation, served),
+      opened: true,
     }, index);
   }
 
@@ -121,12 +124,26 @@ export class Bench {
     return this.edited?.answer ?? this.givenAnswer;
   }
 
+  /** The sequence that the answer is of. */
+  get answered() {
+    return this.edited ? this.edited.answered : this.given;
+  }
+
+  get isAnswered() {
+    return this.answered === this.sequence;
+  }
+
   get late() {
     return this.edited?.late ?? null;
   }
 
   get changeable() {
     return this.served && this.given !== null;
+  }
+
+  /** Whether what is shown is kept with its inputs, or would be. */
+  get isWhole() {
+    return this.opened && this.edited === null ? this.given !== null : KEEPS_INPUTS;
   }
 
   /** What a masked step holds: what says least to the model. */
@@ -142,7 +159,9 @@ export class Bench {
     const all = [...new Map([...this.moved, ...moved].map((row) => [rowKey(row), row])).values()];
     if (this.isGiven(sequence, all)) return this.restore();
     const late = sequence === "" ? "empty" : this.late && "asking"; // one that is late is still
-    this.edited = { sequence, masked, late, answer: this.answer };
+    const { line = {}, since = 0 } = this.edited ?? {};
+    this.edited = { sequence, masked, late, answer: this.answer, answered: this.answered, line, since: this.isAnswered ? performance.now() : since };
+    this.remind(this.edited);
     Object.assign(this, { id: null, moved: all, done: undone() });
     this.locate();
     drawWords(this);
@@ -157,20 +176,33 @@ export class Bench {
   }
 
   async answerEdited() {
-    const { edited, givenAnswer, manifest, turn } = this;
+    const { edited, manifest, turn } = this;
     if (edited === null || edited.late === "empty") return;
-    const wanted = () => this.edited !== null && this.late !== "empty" && this.givenAnswer === givenAnswer && this.turn === turn;
-    const slow = setTimeout(() => wanted() && this.delay("asking"), LATE_AFTER);
+    const wanted = () => this.edited === edited && this.turn === turn;
     const shown = await this.attempt(async () => {
       const answer = await post("/predict", this.request(manifest, [edited.sequence], false));
-      if (!wanted()) return false;
-      Object.assign(this.edited, { answer: fromPredict(answer, 0), late: null });
+      if (!wanted() && !this.isOnTheWay(edited, turn)) return false;
+      Object.assign(this.edited, { answer: fromPredict(answer, 0), answered: edited.sequence });
+      if (this.isAnswered) this.edited.late = null;
       drawWords(this);
       drawChanged(this);
       return true;
     }, wanted);
-    clearTimeout(slow);
     if (!shown && this.edited === edited) this.delay("failed");
+  }
+
+  /**
+   * Whether the answer to an earlier change is nearer to what is shown than the answer that is: of a value that is dragged, or
+   * nothing would move until it is let go. Not of text, whose weights are of the characters that were read.
+   */
+  isOnTheWay({ line }, turn) {
+    return this.edited?.line === line && this.turn === turn && !this.text;
+  }
+
+  /** Has it said in time that an answer is asked for; as it is by each change, it is said while one goes on changing, too. */
+  remind(edited) {
+    const due = edited.since + LATE_AFTER - performance.now();
+    setTimeout(() => this.edited === edited && this.late === null && !this.isAnswered && this.delay("asking"), due);
   }
 
   delay(late) {
@@ -181,7 +213,7 @@ export class Bench {
   /** What is shown is kept now. answer: to the sequences as they were kept. */
   isKept(answer) {
     this.id = answer.id;
-    if (this.edited) Object.assign(this.edited, { answer: fromPredict(answer, this.index), late: null });
+    if (this.edited) Object.assign(this.edited, { answer: fromPredict(answer, this.index), answered: this.sequence, late: null });
     else this.givenId = answer.id;
     drawWords(this);
     if (this.edited) drawChanged(this);
@@ -259,6 +291,11 @@ export class Bench {
   say(text) {
     clearTimeout(this.saying);
     byId("status").textContent = text;
+  }
+
+  /** What was about to be said is not. */
+  sayNothing() {
+    clearTimeout(this.saying);
   }
 
   sayLater(text) {

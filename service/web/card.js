@@ -3,7 +3,7 @@
 import { html } from "./dom.js";
 import { besideTwin, caution, number, ofModel, ofRank, percent } from "./words.js";
 
-const TASKS = { binary: "one of two classes", multiclass: "one of several classes", regression: "a value", forecast: "the next values", sequence: "text to text" };
+const TASKS = { binary: "one of two classes", multiclass: "one of several classes", regression: "a value", forecast: "the next value", sequence: "text to text" };
 
 /** Fills the card of a model; info: an entry of GET /models. */
 export function drawCard(host, info, notes) {
@@ -11,9 +11,9 @@ export function drawCard(host, info, notes) {
   host.replaceChildren(
     html("h2", {}, `${manifest.name}, version ${manifest.version}`),
     facts([
-      ["Answers", TASKS[manifest.task]],
+      ["Answers", manifest.horizon > 1 ? `the next ${manifest.horizon} values` : TASKS[manifest.task]],
       ["Takes", info.expects],
-      ["Attention", manifest.attention && `${manifest.attention.kind}; ${where(manifest.attention.position)}`],
+      ["Attention", manifest.attention && attention(manifest.attention)],
       ["Trained on", manifest.training && `${manifest.training.samples} sequences: ${manifest.training.data}`],
       ["Runs on", info.provider ?? info.state],
     ]),
@@ -57,5 +57,7 @@ export const verdict = (word) => html("span", { class: "mark", "data-verdict": w
 const facts = (pairs) =>
   html("dl", {}, pairs.filter(([, value]) => value).map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))));
 
+/** Its kind and place; of a model that was brought nothing is known but what the weights are over. */
+const attention = ({ axes, kind, position }) => (position === "custom" ? `the model's own, over ${axes.join(" and ")}` : `${kind}; ${where(position)}`);
 const where = (position) => (position === "decoder" ? "over what was read, at each character written" : `${position} the LSTM`);
 const name = (metric) => (metric === "rmse" ? "RMSE (less is better)" : metric[0].toUpperCase() + metric.slice(1));

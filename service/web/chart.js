@@ -64,7 +64,9 @@ export class Chart {
     const ends = JSON.stringify(held);
     if (this.panels.length && ends !== drawn.ends) view.signal("held", held);
     drawn.ends = ends;
-    await view.runAsync();
+    const { width } = this;
+    await view.resize().runAsync(); // other labels take other room
+    if (this.view === view && this.width !== width) await this.fit();
   }
 
   /** Rows in the place of those that are the same by their key, to be seen with the next `put`: quicker than to put all. */
@@ -109,12 +111,17 @@ export class Chart {
     return this.figure.querySelector("svg");
   }
 
+  /** Of all that is drawn, in pixels. */
+  get width() {
+    return this.svg.width.baseVal.value;
+  }
+
   /** As wide as the host: what stands beside the panels, axes and names, keeps its size. */
   async fit() {
     if (this.view === null) return;
-    const { view, svg, least, most } = this;
+    const { view, least, most } = this;
     for (let time = 0; time < 2; time++) { // a name at the end of a line hangs over by more, the narrower its panel
-      const beside = svg.width.baseVal.value - view.width();
+      const beside = this.width - view.width();
       await view.width(Math.max(least, Math.min(most, this.host.clientWidth - beside))).runAsync();
     }
     for (const name of this.names.filter(isLabels)) view.data(name, this.spread(name, this.drawn[name]));

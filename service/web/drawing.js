@@ -1,13 +1,12 @@
 // What the bench holds, as one sees it: the answer, whether to believe it, the chart, and what can be changed.
 
+import { KEEPS } from "./api.js";
 import { verdict } from "./card.js";
 import { byId, html, pictures } from "./dom.js";
 import { keep } from "./keeping.js";
 import { drawChart, markChart } from "./picture.js";
 import { drawTrial } from "./trial.js";
-import { drop, falls, heaviest, inWords, number, ofModel, percent, sentence, visible } from "./words.js";
-
-export const KEEPS = document.documentElement.dataset.store !== "none";
+import { drop, falls, heaviest, inWords, ofModel, percent, sentence, some, visible } from "./words.js";
 
 /** Draws everything that a bench holds; see `Bench`. */
 export function draw(bench) {
@@ -35,14 +34,18 @@ function drawAnswer(bench) {
   byId("share").firstElementChild.style.width = `${100 * (said.share ?? 0)}%`;
   byId("sure").textContent = LATE[late] ?? said.sure + beside(bench);
   document.title = `${said.headline} · ${bench.manifest.name} · attention-lstm`;
-  if (late !== "asking") bench.sayLater(`${said.headline}, ${byId("sure").textContent}`);
+  if (late === "asking" || (late === null && !bench.isAnswered)) bench.sayNothing();
+  else bench.sayLater(`${said.headline}, ${byId("sure").textContent}`);
 }
 
 const LATE = { asking: "asking…", failed: "no answer to this change: this is the answer to what was before" };
 
+/** What is true, a label, a text, a value or a forecast's values, in words. */
+const told = (truth) => (typeof truth === "string" ? truth : some([truth].flat()));
+
 /** What an answer is held against: the truth; of a change, what was before it. A text of one's own has neither. */
 function beside({ answers, edited, index, manifest, text, truth }) {
-  if (edited === null) return truth === null ? "" : `; the true answer: ${typeof truth === "number" ? number(truth) : truth}`;
+  if (edited === null) return truth === null ? "" : `; the true answer: ${told(truth)}`;
   if (text) return "";
   const was = inWords(manifest, answers[index]);
   return `; was ${was.headline}${was.share === null ? "" : ` with ${percent(was.share)}`}`;
@@ -66,7 +69,7 @@ function belief({ done: { trial }, manifest, served }) {
   if (trial) {
     if (trial.fast === null) return { word: "not tested", why: "The answer is empty: there is nothing to test." };
     const { comprehensiveness, random_comprehensiveness: random, unit } = trial.fast;
-    return { word: "tested in part", why: `Without the heaviest steps the prediction ${falls(unit)} by ${drop(comprehensiveness, unit)}, without random ones by ${drop(random, unit)}. For a verdict the server has to keep explanations.` };
+    return { word: "tested in part", why: `Without the heaviest steps the prediction ${falls(unit)} by ${drop(comprehensiveness, unit)}, without random ones by ${drop(random, unit)}. For a verdict the server has to keep ${KEEPS ? "inputs, too: it was told not to (--no-store-inputs)" : "explanations"}.` };
   }
   if (!served) return { word: "not known", why: "What its weights are worth was written in its model's card, which is gone with the model." };
   return ofModel(manifest);
@@ -89,8 +92,8 @@ export function drawLinks(bench) {
   const disabled = bench.done.keeping !== null || bench.late === "empty";
   const button = html("button", { type: "button", disabled, click: () => keep(bench) }, "Keep and link");
   if (bench.id === null) return byId("links").replaceChildren(...(KEEPS && bench.changeable ? [button] : []));
-  const drawn = bench.sequences[bench.index] === null ? [] : pictures(`/attention/${bench.id}`, bench.index);
-  return byId("links").replaceChildren(html("a", { href: bench.address() }, "Link to this"), ...drawn);
+  const drawn = bench.isWhole ? pictures(`/attention/${bench.id}`, bench.index) : html("span", { class: "quiet" }, "No pictures: inputs are not kept");
+  return byId("links").replaceChildren(html("a", { href: bench.address() }, "Link to this"), ...[drawn].flat());
 }
 
 /** Draws the controls of the change alone. */

@@ -99,7 +99,8 @@ function describe(info) {
   options(byId("version"), versions.map((other) => [other.manifest.version, other.manifest.version]), manifest.version);
   byId("version-field").hidden = versions.length === 1;
   byId("description").textContent = manifest.description;
-  byId("own-hint").textContent = `Expected: ${wanted(manifest)}; ${info.expects}. A file can be dropped anywhere on this page.`;
+  const apart = manifest.vocabulary === null ? " In CSV, a column id tells sequences apart, and time orders their steps." : "";
+  byId("own-hint").textContent = `Expected: ${wanted(manifest)}; ${info.expects}.${apart} A file can be dropped anywhere on this page.`;
   byId("own-note").textContent = "";
   const examples = manifest.examples.map((example, i) =>
     html("button", { type: "button", "aria-pressed": "false", click: () => useExample(i) }, nameOf(example, i)));

@@ -9,9 +9,10 @@ import { rowsOf } from "./rows.js";
 const NONE = []; // the same each time: what is drawn is not drawn again
 const SETTLED_AFTER = 400; // ms without a change until the server is asked for the chart of it
 
-/** Draws what the server makes of the sequence and its answer. */
+/** Draws what the server makes of the answer and the sequence that it is of. */
 export const drawChart = latest(async (bench) => {
-  const { answer, chart, givenAnswer, sequence } = bench;
+  const { answer, chart, givenAnswer, late } = bench;
+  const sequence = late === "empty" ? "" : bench.answered;
   const done = (...children) => {
     if (children.length) chart.clear(...children);
     bench.charted = { givenAnswer, sequence };
@@ -80,7 +81,7 @@ export const drawChoices = latest(async (bench) => {
 export const rowKey = ({ feature, step }) => `${step} ${feature}`;
 
 /** What the server draws a chart of. */
-function parts({ answer, done: { trial }, manifest, sequence, text }) {
+function parts({ answer, answered: sequence, done: { trial }, manifest, text }) {
   const { name: model, version, features } = manifest;
   const { attention, label, perFeature, prediction, probability } = answer;
   const common = { model, version, attention: perFeature ?? attention, label };

@@ -1,6 +1,6 @@
 // The explanations that are kept: listed, filtered, page by page; of one model, with its mean weights and as files.
 
-import { get, latest } from "./api.js";
+import { KEEPS, get, latest } from "./api.js";
 import { Chart } from "./chart.js";
 import { html, onTheme, options, theme } from "./dom.js";
 import { fail } from "./problem.js";
@@ -11,7 +11,7 @@ const PAGE = 10;
 /** Fills the section, and returns what lists again. */
 export function drawStored(host, models) {
   const title = html("h2", { id: "stored-title" }, "Stored explanations");
-  if (document.documentElement.dataset.store === "none") {
+  if (!KEEPS) {
     host.replaceChildren(title, html("p", { class: "quiet" }, "This server keeps no explanations (it was started with ", html("code", {}, "--store none"), "). Predictions and their weights are shown here all the same, but there is nothing to list, to link to or to test in full."));
     return () => {};
   }

@@ -1,5 +1,7 @@
 // Numbers and verdicts in words.
 
+const SOME = 6; // values of a list
+
 /** A probability or weight: 98.3 %; below 1 % with two digits that count. */
 export function percent(share) {
   if (share > 0.999 && share < 1) return "> 99.9 %";
@@ -9,6 +11,9 @@ export function percent(share) {
 
 /** A value in four digits. */
 export const number = (value) => String(Number(value.toPrecision(4))).replace("-", "−");
+
+/** Values as a list of the first few. */
+export const some = (values) => values.slice(0, SOME).map(number).join(", ") + (values.length > SOME ? ", …" : "");
 
 /** A change of the prediction, in two decimals, never −0; of a value of which it is not known what is little, in three digits. */
 export function drop(value, unit = "") {
@@ -31,7 +36,7 @@ export function inWords(manifest, { prediction, label, probability }) {
   if (manifest.task === "multiclass") return ofMany(manifest.labels, label, prediction);
   const values = [prediction].flat();
   const sure = values.length > 1 ? `the next ${values.length} values` : "the value predicted";
-  return { headline: values.slice(0, 6).map(number).join(", ") + (values.length > 6 ? ", …" : ""), share: null, sure };
+  return { headline: some(values), share: null, sure };
 }
 
 function ofMany(labels, label, probabilities) {

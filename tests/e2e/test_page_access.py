@@ -241,6 +241,20 @@ def test_nothing_to_show_yet(browser, tmp_path):
         expect(page.locator("#stored")).to_contain_text("None yet.")
 
 
+def test_a_card_says_of_a_model_that_was_brought_that_its_attention_is_its_own(browser, tmp_path):
+    for axes, attention in ((["time"], "shared"), (["time", "feature"], "per_feature")):
+        own = {"attention": {"kind": "custom", "position": "custom", "axes": axes}}
+        write_model(tmp_path / "models", "-".join(axes), attention=attention, declare=own)
+    with (
+        serving(models=tmp_path / "models") as running,
+        visiting(browser, f"{running.url}/?model=time") as page,
+    ):
+        attention = page.locator("#card dl > div", has_text="Attention").locator("dd")
+        expect(attention).to_have_text("the model's own, over time")
+        page.get_by_role("combobox", name="Model", exact=True).select_option("time-feature")
+        expect(attention).to_have_text("the model's own, over time and feature")
+
+
 def test_a_server_that_keeps_nothing_tests_in_part(browser, tiny):
     with serving(models=tiny) as running:
         with visiting(browser, f"{running.url}/?model=shared") as page:
@@ -258,6 +272,45 @@ def test_a_server_that_keeps_nothing_tests_in_part(browser, tiny):
             expect(page.locator("#headline")).to_have_text("3.5")
             expect(page.locator("#picture")).to_contain_text("This model has no attention")
             expect(page.get_by_role("button", name="Test this answer")).to_be_hidden()
+
+
+def test_a_server_that_keeps_no_inputs_tests_in_part_and_offers_no_pictures(browser, tiny, tmp_path):
+    with (
+        serving("--no-store-inputs", models=tiny, store=f"sqlite:{tmp_path}/x") as running,
+        visiting(browser, f"{running.url}/?model=shared") as page,
+    ):
+        expect(page.locator("#headline")).to_have_text("4")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#verdict")).to_contain_text("tested in part")
+        expect(page.locator("#why")).to_contain_text("the server has to keep inputs, too")
+        assert "/?model=shared" in page.url
+        page.get_by_role("button", name="Keep and link").click()
+        page.wait_for_url("**/attention/*")
+        links = page.locator("#links")
+        for _ in ("as it was kept", "as it is opened"):
+            expect(links).to_contain_text("No pictures: inputs are not kept")
+            expect(links.get_by_role("link")).to_have_text(["Link to this"])
+            page.reload()
+        expect(page.locator("#hint")).to_contain_text("Its inputs were not kept")
+
+
+def test_what_was_kept_with_its_inputs_is_tested_where_none_are_kept_any_more(browser, tiny, tmp_path):
+    store = f"sqlite:{tmp_path}/x"
+    with serving(models=tiny, store=store) as running:
+        body = {"model": "shared", "sequences": [[[1, 2], [3, 4], [5, 9]]]}
+        id = httpx.post(f"{running.url}/predict", json=body).json()["id"]
+        assert running.stop() == 0
+    with (
+        serving("--no-store-inputs", models=tiny, store=store) as running,
+        visiting(browser, f"{running.url}/attention/{id}") as page,
+    ):
+        expect(page.locator("#links")).to_contain_text("SVG")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#trial")).to_be_visible()
+        page.get_by_label("Value").fill("7")
+        expect(page.locator("#sure")).to_contain_text("was 4")
+        page.get_by_role("button", name="Test this answer").click()
+        expect(page.locator("#verdict")).to_contain_text("tested in part")
 
 
 def served(url):

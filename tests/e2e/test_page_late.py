@@ -221,3 +221,101 @@ def test_the_rows_of_another_filter_are_not_left(visit, client, example):
         page.get_by_role("combobox", name="Of model").select_option("planted-before")
         expect(listed).not_to_have_count(0)
         expect(alert(page)).to_be_hidden()
+
+
+def typed(page, text):
+    page.get_by_label("Text", exact=True).fill(text)
+
+
+def charted(page, text):
+    """The chart of a text, once it is drawn."""
+    expect(page.get_by_role("img", name=re.compile(f"read from '{text}'"))).to_be_visible()
+    expect(page.locator("#chart")).to_have_attribute("aria-busy", "false")
+
+
+def test_one_types_faster_than_answers_come(visit):
+    with visit("/?model=dates") as page:
+        expect(headline(page)).to_have_text("1916-12-05")
+        drawings = []
+        page.on(
+            "request", lambda request: drawings.append(request.post_data_json) if "draw.vl" in request.url else None
+        )
+
+        def late(route):
+            page.wait_for_timeout(150)
+            route.continue_()
+
+        page.route(PREDICT, late)
+        text = page.get_by_label("Text", exact=True)
+        text.fill("")
+        text.press_sequentially("12 mars 1999", delay=120)
+        expect(headline(page)).to_have_text("1999-03-12")
+        charted(page, "12 mars 1999")
+        assert drawings  # of each, the weights are of its characters
+        assert {len(row) == len(drawing["text"]) for drawing in drawings for row in drawing["attention"]} == {True}
+
+
+def test_the_answer_to_an_earlier_text_is_not_shown_beside_a_later_one(visit):
+    with visit("/?model=dates") as page:
+        expect(headline(page)).to_have_text("1916-12-05")
+        held = hold(page, PREDICT)
+        typed(page, "3 Mai 2016")
+        caught(page, held)
+        typed(page, "4 June 1999")
+        held[0].continue_()
+        caught(page, held, 2)  # the first is answered
+        expect(page.locator("#sure")).to_have_text("asking…")
+        expect(headline(page)).to_have_text("1916-12-05")
+        expect(headline(page)).to_have_css("opacity", "0.4")
+        expect(page.locator("#chart")).to_have_attribute("aria-busy", "true")
+        held[1].continue_()
+        expect(headline(page)).to_have_text("1999-06-04")
+        expect(headline(page)).to_have_css("opacity", "1")
+        charted(page, "4 June 1999")
+
+
+def test_that_an_answer_is_late_is_said_while_one_goes_on_typing(visit):
+    with visit("/?model=dates") as page:
+        expect(headline(page)).to_have_text("1916-12-05")
+        held = hold(page, PREDICT)
+        typed(page, "1 June 1999")
+        for number in range(2, 10):
+            page.wait_for_timeout(60)
+            caught(page, held)
+            typed(page, f"{number} June 1999")
+            held.pop().continue_()  # quick, but not of this text
+        assert page.locator("#sure").inner_text() == "asking…"
+        page.unroute(PREDICT)
+        expect(headline(page)).to_have_text("1999-06-09")
+
+
+def test_a_dragged_value_is_followed_and_marked_until_it_is_answered(visit):
+    with visit("/?model=planted-before") as page:
+        sure, value = page.locator("#sure"), page.get_by_label("Value")
+        drawn(page, "weights", "rows => rows.length > 0")
+        page.get_by_role("button", name="step 10").click()
+        held = hold(page, PREDICT)
+        drawings = hold(page, DRAW)
+        value.fill("1")
+        caught(page, held)
+        value.fill("2")
+        expect(sure).to_have_text("asking…")
+        weights = rows(page, "weights")
+        held.pop(0).continue_()
+        page.wait_for_function(  # of the first change, which is nearer
+            "given => document.querySelector('#chart').chart.view.data('weights')[10].size !== given",
+            arg=weights[10]["size"],
+        )
+        expect(sure).to_have_text("asking…")
+        caught(page, drawings)  # nothing else comes for a while
+        assert drawings[0].request.post_data_json["sequence"][10][0] == 1
+        drawings.pop().continue_()
+        drawn(
+            page,
+            "values",
+            "rows => rows.some(({ feature, step, value }) => feature === 'x0' && step === 10 && value === 2)",
+        )
+        caught(page, held)
+        page.unroute(DRAW)
+        held.pop(0).continue_()
+        expect(sure).to_contain_text("was 0")
