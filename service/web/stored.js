@@ -81,7 +81,7 @@ function makeFilters(models, changed) {
   return { filters, filter: () => ({ model: model.value, label: label.value }) };
 }
 
-/** The mean weights of one model whose steps mean the same in every sequence, and its explanations as files. */
+/** The mean weights of one model, where its steps mean the same in every sequence, and its explanations as files. */
 function makeOverview(models) {
   const [told, profile] = [html("p", { class: "quiet" }), html("div", { id: "profile" })];
   const chart = new Chart(profile);
@@ -91,14 +91,27 @@ function makeOverview(models) {
   async function draw(asked) {
     const manifest = models.find((info) => info.manifest.name === asked.model)?.manifest;
     overview.hidden = true;
-    if (!manifest?.attention || manifest.vocabulary !== null) return;
+    if (!manifest?.attention) return;
+    const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+    for (const [format, link] of files) link.href = `/attention/export.${format}?${query}`;
+    await (manifest.vocabulary === null ? drawMean(asked) : drawNoMean(asked));
+  }
+
+  /** Where there are any. */
+  async function drawMean(asked) {
     const definition = await get("/attention/summary.vl.json", { ...asked, theme: theme() });
     overview.hidden = definition.usermeta.panels[0].kind === "nothing";
     if (overview.hidden) return;
     told.textContent = [...definition.title.text, ...definition.title.subtitle].join(" · ");
     await chart.show(definition);
-    const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
-    for (const [format, link] of files) link.href = `/attention/export.${format}?${query}`;
+  }
+
+  /** Of texts there is no mean: no step means the same in two of them. */
+  async function drawNoMean(asked) {
+    const { explanations } = await get("/attention", { ...asked, limit: 1 });
+    overview.hidden = explanations.length === 0;
+    told.textContent = "";
+    chart.clear();
   }
 
   const summarize = latest((asked) => draw(asked).then(() => fail(null, "profile"), (error) => fail(error, "profile")));

@@ -49,6 +49,22 @@ def test_the_list_is_filtered_and_has_pages_and_a_profile(visit, client):
         expect(page.locator("#stored")).to_contain_text(f"in {profile['count']} sequences")
 
 
+def test_explanations_of_texts_are_files_without_a_profile(visit, client):
+    client.delete("/attention", params={"model": "dates"})
+    with visit() as page:
+        chosen = page.get_by_role("combobox", name="Of model")
+        chosen.select_option("dates")
+        expect(page.get_by_text("None is kept that fits.")).to_be_visible()
+        expect(page.get_by_role("link", name="CSV")).to_be_hidden()
+        client.post("/predict", json={"model": "dates", "sequences": ["3 May 1999"]}).raise_for_status()
+        chosen.select_option("all")
+        chosen.select_option("dates")
+        expect(page.locator("#profile")).to_be_empty()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV").click()
+        assert '"out_character"' in download.value.path().read_text().partition("\n")[0]
+
+
 def test_the_profile_follows_the_filter_from_model_to_model_and_to_none(visit, client, example):
     vowels = json.loads((MODELS / "japanese-vowels/1/model.json").read_text())["examples"]
     client.post("/predict", json={"model": "japanese-vowels", "sequences": [one["sequence"] for one in vowels]})
