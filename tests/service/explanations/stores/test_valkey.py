@@ -49,14 +49,15 @@ def keys(client):
 
 def test_what_goes_leaves_nothing_behind(server):
     async def fill_and_delete(store):
-        made = [fresh(model=f"m{i}", labels=[f"l{i}"]) for i in range(6)]
+        made = [fresh(model=f"m{i}", labels=[f"l{i}"] * 3, steps=(5, 6, 6)) for i in range(6)]
         for one in made:
             await put(store, one)
         with server.client() as client:
             found = keys(client)
-            assert len({key for key in found if key.startswith("record:")}) == 2
-            assert {key for key in found if not key.startswith("record:")} == {
-                *("entries://", "entries:/1/"),
+            for kind in ("record:", "hashes:"):
+                assert len({key for key in found if key.startswith(kind)}) == 2
+            assert {key for key in found if not key.startswith(("record:", "hashes:"))} == {
+                *("entries://", "entries:/1/", "sequences"),
                 *(f"entries:m{i}/{version}/{label}" for i in (4, 5) for version in (1, "") for label in (f"l{i}", "")),
                 *(f"entries:/{version}/l{i}" for i in (4, 5) for version in (1, "")),
             }
