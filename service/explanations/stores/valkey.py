@@ -91,8 +91,8 @@ end
 """
 # Arguments: how many are kept, how long in seconds, the least id that is not too old, then entry, record, hashes, ...
 # Forgets what is too much or too old; besides as much as comes no more than 1,000, each of which is as much work as 10
-# sequences, or all others would wait. With nothing to keep it
-# writes a key of no meaning, since a full Valkey, or a replica that only reads, would do all the rest.
+# sequences, or all others would wait. With nothing to keep it writes a key of no meaning, since a full Valkey, or a
+# replica that only reads, would do all the rest.
 KEEP = f"""{SHARED}
 local work = 10000
 if #ARGV == 3 then redis.call('SET', KEYS[1] .. 'look', '', 'EX', 1) end

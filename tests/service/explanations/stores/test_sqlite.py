@@ -168,7 +168,6 @@ def test_a_file_of_a_newer_format_stops_the_start_and_keeps_all(path):
 def test_a_file_of_the_format_before_is_kept_and_found_by_sequence(path, had_an_id):
     texts = [[f"{number} May", "a text of all"] for number in range(3)]
     made = [fresh(texts=texts[number], steps=(5, 6)) for number in range(3)]
-    filters = [Filter(sequence=made[1].hash(index)) for index in range(2)]
 
     async def fill(store):
         for one in made:
@@ -182,8 +181,12 @@ def test_a_file_of_the_format_before_is_kept_and_found_by_sequence(path, had_an_
         for statement in () if had_an_id else ("PRAGMA application_id = 0", "DROP TABLE numbers", "DROP TABLE holes"):
             db.execute(statement)
     assert stored(path) == [made[1].id, made[0].id]
-    found = [run(path, lambda store, filter=filter: store.latest(filter, 5)) for filter in filters]
-    assert [[entry.id for entry in some] for some in found] == [[made[1].id], [made[1].id, made[0].id]]
+
+    async def search(store):
+        found = [await store.latest(Filter(sequence=made[1].hash(index)), 5) for index in range(2)]
+        assert [[entry.id for entry in some] for some in found] == [[made[1].id], [made[1].id, made[0].id]]
+
+    run(path, search)
     newest = fresh()
     run(path, lambda store: put(store, newest))
     assert stored(path) == [newest.id, made[1].id, made[0].id]
