@@ -7,10 +7,11 @@ Its keys, each beneath `attention:`
     entries:MODEL/VERSION/LABEL   a sorted set of entries, which are all that a list shows of an explanation; one for
                                   each combination of filters, where those that do not filter are empty
     hashes:ID                     the first 8 bytes of the hash of each of its sequences; goes with its entries
-    sequences                     a sorted set of such 8 bytes, each with the id of an explanation behind it
+    sequences:XX                  a sorted set of such 8 bytes, each with the id of an explanation behind it; one for
+                                  each two bytes that hashes begin with: small sets are quick, and a third of the size
 
 An entry is the 16 bytes of the id, then the rest as MessagePack. All members have the score 0, and then Valkey sorts
-them by their bytes: entries by id, so by time, and those of `sequences` by hash, then by time. The scripts run in
+them by their bytes: entries by id, so by time, and others by hash, then by time. The scripts run in
 Valkey, each as one step that nothing comes in between.
 """
 
@@ -76,15 +77,16 @@ end
 local function record(entry) return KEYS[1] .. 'record:' .. string.sub(entry, 1, 16) end
 local function entry_of(id, set) return redis.call('ZRANGE', set, '[' .. id, '(' .. id .. '\255', 'BYLEX')[1] end
 local function hashes_of(entry) return KEYS[1] .. 'hashes:' .. string.sub(entry, 1, 16) end
-local function sequences(entry, hashes)
-  local members = {}
-  for i = 1, #hashes, 8 do members[#members + 1] = string.sub(hashes, i, i + 7) .. string.sub(entry, 1, 16) end
-  return members
+local function set_of(hash) return KEYS[1] .. 'sequences:' .. string.sub(hash, 1, 2) end
+local function members(entry, hashes)
+  local found = {}
+  for i = 1, #hashes, 8 do found[#found + 1] = string.sub(hashes, i, i + 7) .. string.sub(entry, 1, 16) end
+  return found
 end
 local function forget(entry)
   for _, set in ipairs(sets(entry)) do redis.call('ZREM', set, entry) end
   local hashes = redis.call('GET', hashes_of(entry)) or ''
-  for _, one in ipairs(sequences(entry, hashes)) do redis.call('ZREM', KEYS[1] .. 'sequences', one) end
+  for _, one in ipairs(members(entry, hashes)) do redis.call('ZREM', set_of(one), one) end
   redis.call('UNLINK', KEYS[1] .. 'notes:' .. string.sub(entry, 1, 16), hashes_of(entry))
   return redis.call('UNLINK', record(entry)), #hashes / 8
 end
@@ -102,7 +104,7 @@ for i = 4, #ARGV, 3 do
   for _, set in ipairs(sets(ARGV[i])) do redis.call('ZADD', set, 0, ARGV[i]) end
   local hashes = ARGV[i + 2]
   if hashes ~= '' then redis.call('SET', hashes_of(ARGV[i]), hashes) end
-  for _, one in ipairs(sequences(ARGV[i], hashes)) do redis.call('ZADD', KEYS[1] .. 'sequences', 0, one) end
+  for _, one in ipairs(members(ARGV[i], hashes)) do redis.call('ZADD', set_of(one), 0, one) end
   work = work + 10 + #hashes / 8
 end
 local all = KEYS[1] .. 'entries://'
@@ -121,16 +123,17 @@ for _, id in ipairs(ARGV) do
 end
 return count
 """
-# Arguments: the name of a set of entries, between which members of `sequences` to look, newest first, at how many of
-# them, and how many entries to find. Returns the last one that was looked at, if there may be more; and the entries.
+# Arguments: the name of a set of entries, a hash, between which members of its set to look, newest first, at how many
+# of them, and how many entries to find. Returns the last that was looked at, if there may be more; and the entries.
 SEARCH = f"""{SHARED}
-local members = redis.call('ZRANGE', KEYS[1] .. 'sequences', ARGV[2], ARGV[3], 'BYLEX', 'REV', 'LIMIT', 0, ARGV[4])
+local set, hash, most, least, many, missing = unpack(ARGV)
+local looked = redis.call('ZRANGE', set_of(hash), most, least, 'BYLEX', 'REV', 'LIMIT', 0, many)
 local found = {{}}
-for _, member in ipairs(members) do
-  found[#found + 1] = entry_of(string.sub(member, 9), KEYS[1] .. ARGV[1])
-  if #found == tonumber(ARGV[5]) then return {{member, found}} end
+for _, member in ipairs(looked) do
+  found[#found + 1] = entry_of(string.sub(member, 9), KEYS[1] .. set)
+  if #found == tonumber(missing) then return {{member, found}} end
 end
-return {{#members == tonumber(ARGV[4]) and members[#members], found}}
+return {{#looked == tonumber(many) and looked[#looked], found}}
 """
 # Arguments: an id, a name, a note.
 NOTE = """
@@ -275,7 +278,7 @@ class ValkeyStore:
         """Those of `_newest` that have the sequence: of the first `LISTED` with it, those that are in the set."""
         hash = short_hash(filter.sequence or "")
         bounds = (b"(" + hash + most, b"[" + hash + least)
-        last, some = await self._ask(self._search, keys=[PREFIX], args=[_set(filter), *bounds, LISTED, limit])
+        last, some = await self._ask(self._search, keys=[PREFIX], args=[_set(filter), hash, *bounds, LISTED, limit])
         return some, last and last[HASH:]
 
     async def _write(self, rows: list[Row]) -> None:
