@@ -44,8 +44,8 @@ def test_what_is_kept_is_read_in_every_way(store):
     command = [sys.executable, "-m", "benchmarks.serving", "--cases", f"stored-{store}", "--repeats", "1"]
     done = subprocess.run([*command, "--seconds", "0.02"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     found = [row for row in rows(done.stdout) if row[0].startswith(f"1,333 explanations in {store}")]
-    assert len(found) == 11
-    assert sum(row[3] == "at most 50 ms" for row in found) == 8
+    assert len(found) == 12
+    assert sum(row[3] == "at most 50 ms" for row in found) == 10
 
 
 def test_an_error_answer_fails_the_load(server):

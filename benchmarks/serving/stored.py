@@ -7,6 +7,7 @@ import multiprocessing
 import random
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
+from hashlib import sha256
 from http.client import HTTPConnection
 from multiprocessing.synchronize import Event
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from benchmarks.serving.load import Request, clock
 from benchmarks.serving.loops import closed_loop, open_loop
 from benchmarks.serving.measured import BenchmarkError
 from benchmarks.serving.plan import Plan
-from benchmarks.serving.questions import normal, requests
+from benchmarks.serving.questions import Sequences, normal, requests
 from benchmarks.serving.report import Finding, Outcome
 from benchmarks.serving.servers import ours, valkey
 
@@ -33,20 +34,20 @@ TIMES, MOST_MS = 5, 50  # times a repeat; milliseconds of the 95th percentile
 SHOWN = {
     "the latest 1,000": "/attention?limit=1000",
     "a summary of 1,000": "/attention/summary?model=italy-power&limit=1000",
-    "those of a sequence, looked for in 1,000": f"/attention?sequence={'0' * 64}",
 }
 
 
 def stored(store: Literal["sqlite", "valkey"], plan: Plan) -> Outcome:
     """Fills the store by predictions, then asks for what is in it in every way."""
     count = round(RATE * plan.seconds)
+    rare = normal(1, 1, *MODELS[MODEL], len(MODELS))
     with (
         nullcontext(store) if store == "sqlite" else valkey({plan.load}) as url,
         ours({plan.server}, *plan.options, "--store-count", count, model=MODEL, store=url) as server,
         closing(Reader(server.url)) as reader,
     ):
-        rate = LOADED * _fill(server.url, count)
-        paths = _paths(reader.all(), count)
+        rate = LOADED * _fill(server.url, count, rare)
+        paths = _paths(reader.all(), count) | _search(reader, rare)
         with _predictions(server.url, rate):
             findings = [
                 reader.measure(what, asked, TIMES * plan.repeats, None if what in SHOWN else MOST_MS)
@@ -124,6 +125,20 @@ def _paths(entries: list[dict[str, Any]], count: int) -> dict[str, Iterator[str]
     return {"one, by its id": one} | {what: itertools.repeat(path) for what, path in asked.items()}
 
 
+def _search(reader: Reader, rare: list[Sequences]) -> dict[str, Iterator[str]]:
+    """What is asked of the one explanation of a sequence, far back.
+
+    Raises:
+        BenchmarkError: it is not found.
+    """
+    [[sequence]] = rare
+    path = f"/attention?sequence={sha256(sequence.tobytes()).hexdigest()}"
+    if (found := len(json.loads(reader.get(path))["explanations"])) != 1:
+        raise BenchmarkError(f"expected one explanation of {path}, received {found}")
+    none = f"/attention?sequence={'0' * 64}"
+    return {"that of a sequence": itertools.repeat(path), "those of a sequence that none has": itertools.repeat(none)}
+
+
 def _requests(url: str) -> list[Request]:
     """One sequence each, of three models in turn."""
     each = [
@@ -133,10 +148,12 @@ def _requests(url: str) -> list[Request]:
     return [request for turn in zip(*each, strict=True) for request in turn]
 
 
-def _fill(url: str, count: int) -> float:
-    """Returns the predictions a second."""
-    begin = clock()
-    closed_loop(f"{url}/predict", itertools.islice(itertools.cycle(_requests(url)), count), CLIENTS, math.inf)
+def _fill(url: str, count: int, rare: list[Sequences]) -> float:
+    """Returns the predictions a second. The rare one is in the middle."""
+    begin, many = clock(), itertools.cycle(_requests(url))
+    first, last = itertools.islice(many, count // 2), itertools.islice(many, count - count // 2 - 1)
+    asked = itertools.chain(first, requests(f"{url}/predict", MODEL, rare, name=MODEL), last)
+    closed_loop(f"{url}/predict", asked, CLIENTS, math.inf)
     return count / (clock() - begin)
 
 

@@ -1,6 +1,7 @@
 """Which explanations a request is about: the query parameters of lists, summaries, exports and deletions."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -36,6 +37,10 @@ Time = Annotated[datetime, PlainValidator(read_time), WithJsonSchema({"type": "s
 Model = Annotated[str | None, Query(min_length=1, description="only of this model")]
 Version = Annotated[int | None, Query(ge=1, description="only of this version", le=2**31)]
 Label = Annotated[str | None, Query(min_length=1, description="only where some sequence was given this label")]
+Sequence = Annotated[
+    str | None,
+    Query(pattern="^[0-9a-f]{64}$", description="only of this sequence, by the `hash` that explanations give it"),
+]
 Since = Annotated[Time | None, Query(description="only made at or after this time (UTC if it does not say)")]
 Until = Annotated[Time | None, Query(description="only made before this time (UTC if it does not say)")]
 Cursor = Annotated[UUID | None, Query(description="`next` of the page before")]
@@ -49,3 +54,11 @@ def read_filter(
 
 
 FilterDep = Annotated[Filter, Depends(read_filter)]
+
+
+def read_filter_by_sequence(filter: FilterDep, sequence: Sequence = None) -> Filter:
+    """What the query says, of lists and deletions."""
+    return replace(filter, sequence=sequence)
+
+
+SequenceFilterDep = Annotated[Filter, Depends(read_filter_by_sequence)]

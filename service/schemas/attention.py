@@ -34,6 +34,7 @@ class Deleted(BaseModel):
     """How many explanations were deleted."""
 
     deleted: int
+    note: str | None = Field(default=None, description="what could not be looked for, and why; absent where all could")
 
 
 class SequenceExplanation(BaseModel):

@@ -46,6 +46,10 @@ def ids(client, **query):
     return [entry["id"] for entry in answer["explanations"]]
 
 
+def hash_of(sequence):
+    return hashlib.sha256(np.array(sequence, "<f4").tobytes()).hexdigest()
+
+
 def fault(answer):
     assert answer.status_code == 422, answer.text
     [fault] = answer.json()["errors"]
@@ -55,7 +59,7 @@ def fault(answer):
 def test_a_sequence_is_found_by_its_hash(client):
     first, _, both = predict(client), predict(client, OTHER), predict(client, OTHER, SEQUENCE, model="plain")
     [described] = client.get(f"/attention/{first['id']}").json()["sequences"]
-    assert described["hash"] == hashlib.sha256(np.array(SEQUENCE, "<f4").tobytes()).hexdigest()
+    assert described["hash"] == hash_of(SEQUENCE)
     assert ids(client, sequence=described["hash"]) == [both["id"], first["id"]]
     assert ids(client, sequence=described["hash"], model="mean") == [first["id"]]
     page = client.get("/attention", params={"sequence": described["hash"], "limit": 1}).json()
@@ -73,13 +77,31 @@ def test_what_passes_a_filter_is_deleted(client):
     assert client.delete("/attention", params={"until": "2020-01-01T00:00:00Z"}).json() == {"deleted": 0}
     assert fault(client.delete("/attention")) == {
         "pointer": "the query",
-        "expected": "model, version, label, since or until",
+        "expected": "model, version, label, sequence, since or until",
         "received": "none of them",
     }
-    for nothing in ("model", "label", "version", "since", "until"):  # which must not mean all
+    for nothing in ("model", "label", "version", "since", "until", "sequence"):  # which must not mean all
         assert client.delete("/attention", params={nothing: ""}).status_code == 422
     assert ids(client) == [other["id"], two["id"]]
     assert ids(client, until="2020-01-01") == []
+
+
+def test_all_explanations_of_a_sequence_are_deleted_and_nothing_else(client):
+    predict(client), predict(client, OTHER, SEQUENCE, model="plain")
+    other = predict(client, OTHER)
+    hash = hash_of(SEQUENCE)
+    assert client.delete("/attention", params={"sequence": hash, "model": "nobody"}).json() == {"deleted": 0}
+    assert client.delete("/attention", params={"sequence": hash}).json() == {"deleted": 2}
+    assert ids(client) == [other["id"]]
+    assert ids(client, sequence=hash) == []
+
+
+def test_a_sequence_is_found_at_once_however_many_were_kept_since(client):
+    old = predict(client)
+    for _ in range(1001):
+        predict(client, OTHER)
+    page = client.get("/attention", params={"sequence": hash_of(SEQUENCE), "limit": 1}).json()
+    assert ([entry["id"] for entry in page["explanations"]], page["next"]) == ([old["id"]], None)
 
 
 def test_a_deletion_takes_the_filters_of_the_list(client):
@@ -91,12 +113,12 @@ def test_a_deletion_takes_the_filters_of_the_list(client):
     assert ids(client) == [made[0], made[1], made[3]]
 
 
-@pytest.mark.parametrize("unknown", ["modle", "before", "sequence", "limit", "cursor"])
+@pytest.mark.parametrize("unknown", ["modle", "before", "hash", "limit", "cursor"])
 def test_a_deletion_with_a_filter_that_there_is_not_deletes_nothing(client, unknown):
     made = predict(client)
     assert fault(client.delete("/attention", params={"model": "mean", unknown: "1"})) == {
         "pointer": f"the query parameter {unknown}",
-        "expected": "no such parameter (the parameters are label, model, since, until, version)",
+        "expected": "no such parameter (the parameters are label, model, sequence, since, until, version)",
         "received": '"1"',
     }
     assert ids(client) == [made["id"]]

@@ -220,6 +220,9 @@ def test_a_list_by_a_hash_says_that_some_explanations_have_none(tmp_path, exampl
         assert found["note"].startswith("of some explanations the inputs are not kept, nor a hash")
         assert "(--no-store-inputs)" in found["note"]
         assert httpx.get(f"{running.url}/attention").json().keys() == {"explanations", "next"}
+        gone = httpx.delete(f"{running.url}/attention", params={"sequence": sequence["hash"]}).json()
+        assert gone == {"deleted": 1, "note": found["note"]}
+        assert httpx.delete(f"{running.url}/attention", params={"version": 1}).json() == {"deleted": 1}
 
 
 def test_what_was_tested_is_kept_with_the_explanation(models, store, tmp_path):

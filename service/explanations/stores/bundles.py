@@ -3,8 +3,11 @@
 Those that are committed together are encoded together, since each array of its own costs as much as many steps in one.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +23,7 @@ MOST, MOST_BYTES = 128, 256_000  # explanations that are kept in one record, and
 INT, FLOAT = np.dtype("<i4"), np.dtype("<f4")  # of what is kept of arrays
 SPAN = 5  # bytes
 SPAN_DIGITS = 11  # of the id as it is written, one of them a hyphen
+HASH = 8  # bytes of a hash that are kept: two sequences share them by chance once in 10^19
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
@@ -231,6 +235,29 @@ def merge(bundles: Iterable[tuple[Bundle, int]]) -> Iterator[Bundle]:
             yield Bundle.join(piles.pop(one.kind).bundles)
     for pile in piles.values():
         yield Bundle.join(pile.bundles)
+
+
+def hashes(of: Explanation | Bundle) -> bytes:
+    """The `short_hash` of every sequence, in order; none where inputs are not kept."""
+    return b"".join([sha256(one).digest()[:HASH] for one in _inputs(of)])
+
+
+def short_hash(hash: str) -> bytes:
+    """What is kept of an `Explanation.hash`."""
+    return bytes.fromhex(hash)[:HASH]
+
+
+def _inputs(of: Explanation | Bundle) -> Iterable[bytes | memoryview]:
+    """What every hash is of; without an array for each, which would take longer than its hash."""
+    if of.texts is not None:
+        return [text.encode() for text in of.texts]
+    if of.sequences is None:
+        return []
+    values = of.sequences.values
+    data = memoryview(values.astype(FLOAT, copy=False).tobytes())
+    step = FLOAT.itemsize * math.prod(values.shape[1:])
+    ends = accumulate((of.sequences.lengths * step).tolist(), initial=0)
+    return [data[start:end] for start, end in pairwise(ends)]
 
 
 def key_of(id: str) -> bytes | None:

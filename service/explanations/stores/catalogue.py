@@ -12,14 +12,44 @@ from typing import NamedTuple
 import msgspec
 from uuid_utils import UUID
 
-from service.explanations.stores.bundles import CLOCKS_S, ID, SPAN, Bundle, Head, decode_head, least_id, span
+from service.explanations.stores.bundles import (
+    CLOCKS_S,
+    HASH,
+    ID,
+    SPAN,
+    Bundle,
+    Head,
+    decode,
+    decode_head,
+    hashes,
+    least_id,
+    short_hash,
+    span,
+)
 from service.explanations.stores.store import Entry, Filter
 
 AT_A_TIME = 64  # bundles that are read as one row
-# Of each bundle: its largest id, its number, the latest time, all its labels, what lists are made of.
+# Of each bundle: its largest id, its number, the latest time, all its labels, what lists are made of, its `hashes`.
 SCHEMA = """CREATE TABLE IF NOT EXISTS catalogue (
-    last BLOB PRIMARY KEY, sequence INTEGER, created REAL, model TEXT, version INTEGER, labels TEXT, head BLOB
+    last BLOB PRIMARY KEY, sequence INTEGER, created REAL, model TEXT, version INTEGER, labels TEXT, head BLOB,
+    hashes BLOB
 ) WITHOUT ROWID"""
+
+
+class Row(NamedTuple):
+    """A bundle as it is in the catalogue.
+
+    Attributes:
+        last: the largest id.
+        sequence: its number.
+        head: encoded.
+        hashes: empty where no sequence was asked for.
+    """
+
+    last: bytes
+    sequence: int
+    head: bytes
+    hashes: bytes
 
 
 class Match(NamedTuple):
@@ -48,8 +78,15 @@ class Match(NamedTuple):
 def add(db: sqlite3.Connection, sequence: int, last: bytes, created: float, bundle: Bundle) -> bool:
     """Adds a bundle, of this number, largest id and latest time; False where there is one of the same largest id."""
     labels = msgspec.json.encode(sorted(set(bundle.labels or []))).decode()
-    row = (last, sequence, created, bundle.model, bundle.version, labels, bundle.encode_head())
-    return db.execute("INSERT OR IGNORE INTO catalogue VALUES (?, ?, ?, ?, ?, ?, ?)", row).rowcount == 1
+    row = (last, sequence, created, bundle.model, bundle.version, labels, bundle.encode_head(), hashes(bundle))
+    return db.execute("INSERT OR IGNORE INTO catalogue VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).rowcount == 1
+
+
+def add_hashes(db: sqlite3.Connection) -> None:
+    """Adds to a catalogue without hashes those of all that is kept."""
+    db.execute("ALTER TABLE catalogue ADD COLUMN hashes BLOB")
+    for last, record in db.execute("SELECT last, record FROM bundles WHERE record != x''"):
+        db.execute("UPDATE catalogue SET hashes = ? WHERE last = ?", (hashes(decode(record)), last))
 
 
 def find(db: sqlite3.Connection, filter: Filter, oldest: float, bound: int, limit: int) -> list[Match]:
@@ -62,8 +99,8 @@ def find(db: sqlite3.Connection, filter: Filter, oldest: float, bound: int, limi
     since = max(oldest, filter.since.timestamp() if filter.since else 0)
     where, values = _conditions(filter, since, bound)
     found: list[Match] = []
-    for _, some in groupby(_rows(db, where, values, _below(filter)), lambda row: row[0][:SPAN]):
-        matches = [match for _, sequence, head in some for match in _matches(sequence, head, filter, since, bound)]
+    for _, some in groupby(_rows(db, where, values, filter), lambda row: row.last[:SPAN]):
+        matches = [match for row in some for match in _matches(row, filter, since, bound)]
         found += sorted(matches, key=lambda match: match.id, reverse=True)
         if len(found) >= limit:
             break
@@ -80,25 +117,26 @@ def _below(filter: Filter) -> bytes:
     return min(ends)
 
 
-def _rows(
-    db: sqlite3.Connection, where: str, values: list[object], before: bytes
-) -> Iterator[tuple[bytes, int, bytes]]:
-    """`last`, number and head of bundles below `before`, newest first, `AT_A_TIME` of them as one row of the result:
-    at every row Python's lock is let go, and predictions take it.
+def _rows(db: sqlite3.Connection, where: str, values: list[object], filter: Filter) -> Iterator[Row]:
+    """Bundles, newest first, `AT_A_TIME` of them as one row of the result: at every row Python's lock is let go, and
+    predictions take it.
     """
+    asked = "x''" if filter.sequence is None else "hashes"
+    before = _below(filter)
     while True:
         [text] = db.execute(
-            "SELECT group_concat(hex(last) || ' ' || sequence || ' ' || hex(head)) FROM (SELECT last, sequence, head "  # noqa: S608
-            f"FROM catalogue WHERE {where} AND last < ? ORDER BY last DESC LIMIT ?)",
+            "SELECT group_concat(hex(last) || ' ' || sequence || ' ' || hex(head) || ' ' || hex(asked)) FROM "  # noqa: S608
+            f"(SELECT last, sequence, head, {asked} AS asked FROM catalogue "
+            f"WHERE {where} AND last < ? ORDER BY last DESC LIMIT ?)",
             (*values, before, AT_A_TIME),
         ).fetchone()
         some = [one.split(" ") for one in text.split(",")] if text else []
-        rows = [(bytes.fromhex(last), int(number), bytes.fromhex(head)) for last, number, head in some]
+        rows = [Row(bytes.fromhex(last), int(number), *map(bytes.fromhex, rest)) for last, number, *rest in some]
         rows.sort(reverse=True)
         yield from rows
         if len(rows) < AT_A_TIME:
             return
-        before = rows[-1][0]
+        before = rows[-1].last
 
 
 def _conditions(filter: Filter, since: float, bound: int) -> tuple[str, list[object]]:
@@ -110,12 +148,14 @@ def _conditions(filter: Filter, since: float, bound: int) -> tuple[str, list[obj
         conditions["version = ?"] = filter.version
     if filter.label is not None:
         conditions["instr(labels, ?)"] = msgspec.json.encode(filter.label).decode()
+    if filter.sequence is not None:
+        conditions["instr(hashes, ?)"] = short_hash(filter.sequence)
     return " AND ".join(conditions), list(conditions.values())
 
 
-def _matches(sequence: int, data: bytes, filter: Filter, since: float, bound: int) -> Iterator[Match]:
+def _matches(row: Row, filter: Filter, since: float, bound: int) -> Iterator[Match]:
     """The explanations of a bundle that pass."""
-    head = decode_head(data)
+    head, sequence = decode_head(row.head), row.sequence
     until = filter.until.timestamp() if filter.until else math.inf
     before = UUID(filter.before).bytes if filter.before else None
     for index, rows in enumerate(head.rows):
@@ -125,5 +165,11 @@ def _matches(sequence: int, data: bytes, filter: Filter, since: float, bound: in
             and sequence - len(head) + index >= bound
             and (before is None or id < before)
             and (filter.label is None or filter.label in (head.labels or [])[rows])
+            and (filter.sequence is None or _has(row.hashes, rows, short_hash(filter.sequence)))
         ):
             yield Match(id, sequence, head, index, rows)
+
+
+def _has(hashed: bytes, rows: slice, hash: bytes) -> bool:
+    """Whether one of these sequences has the hash. (SQLite has looked for its bytes, wherever they begin.)"""
+    return any(hashed[start : start + HASH] == hash for start in range(HASH * rows.start, HASH * rows.stop, HASH))

@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 APPLICATION = 0x414C5354  # ALST: PRAGMA application_id of our files
-FORMAT = 11  # of the rows; PRAGMA user_version of the file
+FORMAT = 12  # of the rows; PRAGMA user_version of the file
+UNHASHED = 11  # the format before, which had no hashes
 SCHEMA = (*tables.SCHEMA, catalogue.SCHEMA, journal.SCHEMA)
 # The tables of each format of ours in files without an application_id.
 EARLIER = {
@@ -215,19 +216,21 @@ class Database:
         return [os.stat(f"{self._path}{end}") for end in ("", "-wal", "-shm")]
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        """Makes the tables; drops those of an earlier format.
+        """Makes the tables; drops those of an earlier format than the one before.
 
         Raises:
             StartupError: the file is not ours, or of a newer format.
         """
         found, earlier = self._recognise(db)
-        if earlier and found != FORMAT:
+        if earlier and found not in (UNHASHED, FORMAT):
             logger.warning("explanations of another version of this server are dropped")
             for table in earlier:
                 db.execute(f"DROP TABLE IF EXISTS {table}")
             journal.drop(self._path)
         for statement in SCHEMA:
             db.execute(statement)
+        if earlier and found == UNHASHED:
+            catalogue.add_hashes(db)
         db.execute(f"PRAGMA user_version = {FORMAT}")
         db.execute(f"PRAGMA application_id = {APPLICATION}")
 

@@ -32,6 +32,7 @@ class Filter:
         label: at least one sequence was given this label.
         since: made at or after this time.
         until: made before this time.
+        sequence: at least one sequence has this hash, see `Explanation.hash`.
         before: the id of an explanation; those made before it (the cursor of the page before).
     """
 
@@ -40,6 +41,7 @@ class Filter:
     label: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    sequence: str | None = None
     before: str | None = None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from service.explanations.record import Explanation
-from service.explanations.stores.bundles import MOST_BYTES, SPAN, Bundle, decode, encode, span
+from service.explanations.stores.bundles import MOST_BYTES, SPAN, Bundle, decode, encode, hashes, span
 
 SCHEMA = (
     # `last` is the largest id, `created` the latest.
@@ -128,11 +128,14 @@ def _gone(sequence: int, bundle: Bundle, bound: int) -> int:
 
 def _rewrite(db: sqlite3.Connection, sequence: int, rest: list[Explanation]) -> None:
     """Leaves only these in a bundle."""
-    [record] = encode(rest) or [b""]
-    head = decode(record).encode_head() if rest else b""
+    record = head = hashed = b""
+    if rest:
+        [record] = encode(rest)
+        bundle = decode(record)
+        head, hashed = bundle.encode_head(), hashes(bundle)
     [last] = db.execute("SELECT last FROM bundles WHERE sequence = ?", (sequence,)).fetchone()
     db.execute("UPDATE bundles SET record = ? WHERE sequence = ?", (record, sequence))
-    db.execute("UPDATE catalogue SET head = ? WHERE last = ?", (head, last))
+    db.execute("UPDATE catalogue SET head = ?, hashes = ? WHERE last = ?", (head, hashed, last))
 
 
 def _dig(db: sqlite3.Connection, low: int, top: int) -> None:

@@ -6,9 +6,13 @@ Its keys, each beneath `attention:`
     notes:ID                      what was noted about it, by name; goes with it
     entries:MODEL/VERSION/LABEL   a sorted set of entries, which are all that a list shows of an explanation; one for
                                   each combination of filters, where those that do not filter are empty
+    hashes:ID                     the first 8 bytes of the hash of each of its sequences; goes with its entries
+    sequences:XX                  a sorted set of such 8 bytes, each with the id of an explanation behind it; one for
+                                  each two bytes that hashes begin with: small sets are quick, and a third of the size
 
-An entry is the 16 bytes of the id, then the rest as MessagePack. All entries have the score 0, and then Valkey sorts
-them by their bytes: by id, so by time. The scripts run in Valkey, each as one step that nothing comes in between.
+An entry is the 16 bytes of the id, then the rest as MessagePack. All members have the score 0, and then Valkey sorts
+them by their bytes: entries by id, so by time, and others by hash, then by time. The scripts run in
+Valkey, each as one step that nothing comes in between.
 """
 
 import asyncio
@@ -17,6 +21,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,12 +34,22 @@ from valkey.exceptions import ResponseError, ValkeyError
 
 from service.errors import StartupError
 from service.explanations.record import Explanation
-from service.explanations.stores.bundles import CLOCKS_S, decode, encode, key_of, least_id
+from service.explanations.stores.bundles import (
+    CLOCKS_S,
+    HASH,
+    ID,
+    decode,
+    encode,
+    hashes,
+    key_of,
+    least_id,
+    short_hash,
+)
 from service.explanations.stores.groups import Groups, Kept
 from service.explanations.stores.store import READ_BYTES, Entry, Filter, StoreDown, StoreError
 
 logger = logging.getLogger(__name__)
-Row = tuple[bytes, bytes]  # entry, record
+Row = tuple[bytes, bytes, Explanation]  # entry, record, what both are of
 
 PREFIX = b"attention:"
 CONNECT_S = 0.5
@@ -43,9 +58,11 @@ PAUSE_S = 0.5  # from one look at whether it is back to the next
 CONNECTIONS = 8  # to ask with; another one keeps, and waits for none of them
 OPTIONS = ("ssl_", "db", "socket_timeout", "socket_connect_timeout")  # of the URL, or what they begin with
 MANY, LISTED = 100, 1000  # explanations, and entries, that are asked for at once: others wait for all of them
+MANY_SEQUENCES = 10_000  # of explanations that are forgotten at once, and for the same reason
+AT_ONCE = 256_000  # bytes of records that are hashed on the event loop: that takes less than to a thread and back
 ID_S = 0.001  # what ids tell apart
 
-SETS = """
+SHARED = r"""
 local function sets(entry)
   local _, model, version, _, labels = unpack(cmsgpack.unpack(string.sub(entry, 17)))
   local names = {}
@@ -58,33 +75,51 @@ local function sets(entry)
   return names
 end
 local function record(entry) return KEYS[1] .. 'record:' .. string.sub(entry, 1, 16) end
+local function entry_of(id, set) return redis.call('ZRANGE', set, '[' .. id, '(' .. id .. '\255', 'BYLEX')[1] end
+local function hashes_of(entry) return KEYS[1] .. 'hashes:' .. string.sub(entry, 1, 16) end
+local function set_of(hash) return KEYS[1] .. 'sequences:' .. string.sub(hash, 1, 2) end
+local function members(entry, hashes)
+  local found = {}
+  for i = 1, #hashes, 8 do found[#found + 1] = string.sub(hashes, i, i + 7) .. string.sub(entry, 1, 16) end
+  return found
+end
 local function forget(entry)
   for _, set in ipairs(sets(entry)) do redis.call('ZREM', set, entry) end
-  redis.call('UNLINK', KEYS[1] .. 'notes:' .. string.sub(entry, 1, 16))
-  return redis.call('UNLINK', record(entry))
+  local hashes = redis.call('GET', hashes_of(entry)) or ''
+  for _, one in ipairs(members(entry, hashes)) do redis.call('ZREM', set_of(one), one) end
+  redis.call('UNLINK', KEYS[1] .. 'notes:' .. string.sub(entry, 1, 16), hashes_of(entry))
+  return redis.call('UNLINK', record(entry)), #hashes / 8
 end
 """
-# Arguments: how many are kept, how long in seconds, the least id that is not too old, then entry, record, entry, ...
-# Forgets what is too much or too old; no more than 1,000 besides, or all others would wait. With nothing to keep it
-# writes a key of no meaning, since a full Valkey, or a replica that only reads, would do all the rest.
-KEEP = f"""{SETS}
+# Arguments: how many are kept, how long in seconds, the least id that is not too old, then entry, record, hashes, ...
+# Forgets what is too much or too old; besides as much as comes no more than 1,000, each of which is as much work as 10
+# sequences, or all others would wait. With nothing to keep it writes a key of no meaning, since a full Valkey, or a
+# replica that only reads, would do all the rest.
+KEEP = f"""{SHARED}
+local work = 10000
 if #ARGV == 3 then redis.call('SET', KEYS[1] .. 'look', '', 'EX', 1) end
-for i = 4, #ARGV, 2 do
+for i = 4, #ARGV, 3 do
   local ends = 1000 * (cmsgpack.unpack(string.sub(ARGV[i], 17))[1] + ARGV[2])
   redis.call('SET', record(ARGV[i]), ARGV[i + 1], 'PXAT', string.format('%.0f', ends))
   for _, set in ipairs(sets(ARGV[i])) do redis.call('ZADD', set, 0, ARGV[i]) end
+  local hashes = ARGV[i + 2]
+  if hashes ~= '' then redis.call('SET', hashes_of(ARGV[i]), hashes) end
+  for _, one in ipairs(members(ARGV[i], hashes)) do redis.call('ZADD', set_of(one), 0, one) end
+  work = work + 10 + #hashes / 8
 end
 local all = KEYS[1] .. 'entries://'
 local over = math.max(redis.call('ZCARD', all) - ARGV[1], redis.call('ZLEXCOUNT', all, '-', '(' .. ARGV[3]))
-local gone = redis.call('ZPOPMIN', all, math.max(0, math.min(over, 1000 + #ARGV)))
-for i = 1, #gone, 2 do forget(gone[i]) end
+while over > 0 and work > 0 do
+  local _, hashes = forget(redis.call('ZPOPMIN', all)[1])
+  over, work = over - 1, work - 10 - hashes
+end
 """
 # Arguments: ids. Returns how many explanations there were.
-FORGET = rf"""{SETS}
+FORGET = f"""{SHARED}
 local count = 0
 for _, id in ipairs(ARGV) do
-  local entry = redis.call('ZRANGE', KEYS[1] .. 'entries://', '[' .. id, '(' .. id .. '\255', 'BYLEX')[1]
-  if entry then count = count + forget(entry) end
+  local entry = entry_of(id, KEYS[1] .. 'entries://')
+  if entry then count = count + (forget(entry)) end
 end
 return count
 """
@@ -99,6 +134,18 @@ for i = 2, #ARGV do
   found[#found + 1] = redis.call('GET', key)
 end
 return found
+"""
+# Arguments: the name of a set of entries, a hash, between which members of its set to look, newest first, at how many
+# of them, and how many entries to find. Returns the last that was looked at, if there may be more; and the entries.
+SEARCH = f"""{SHARED}
+local set, hash, most, least, many, missing = unpack(ARGV)
+local looked = redis.call('ZRANGE', set_of(hash), most, least, 'BYLEX', 'REV', 'LIMIT', 0, many)
+local found = {{}}
+for _, member in ipairs(looked) do
+  found[#found + 1] = entry_of(string.sub(member, 9), KEYS[1] .. set)
+  if #found == tonumber(missing) then return {{member, found}} end
+end
+return {{#looked == tonumber(many) and looked[#looked], found}}
 """
 # Arguments: an id, a name, a note.
 NOTE = """
@@ -134,6 +181,7 @@ class ValkeyStore:
         self._client, self._keeping = _connect(url, CONNECTIONS), _connect(url, 1)
         self._keep, self._forget = self._keeping.register_script(KEEP), self._client.register_script(FORGET)
         self._read, self._keep_note = self._client.register_script(READ), self._client.register_script(NOTE)
+        self._search = self._client.register_script(SEARCH)
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._groups: Groups[Row] = Groups(self._write)
         self._recovery: asyncio.Task[None] | None = None
@@ -161,7 +209,7 @@ class ValkeyStore:
         )
         entry = UUID(explanation.id).bytes + _encoder.encode(listed)
         [record] = encode([explanation])
-        self._groups.put((entry, record), kept)
+        self._groups.put((entry, record, explanation), kept)
 
     async def get(self, id: str) -> Explanation | None:
         """See `Store.get`."""
@@ -174,19 +222,16 @@ class ValkeyStore:
         """See `Store.latest`."""
         since = max(self._oldest(), filter.since.timestamp() if filter.since else 0)
         until = filter.until.timestamp() if filter.until else math.inf
-        least = b"[" + least_id(since - CLOCKS_S)
-        above = [UUID(filter.before).bytes] if filter.before else []
-        above += [least_id(until + ID_S)] if filter.until else []
-        most = b"(" + min(above) if above else b"+"
+        least, most = least_id(since - CLOCKS_S), b"\xff" * ID
+        most = min(most, UUID(filter.before).bytes if filter.before else most)
+        most = min(most, least_id(until + ID_S) if filter.until else most)
+        look = self._newest if filter.sequence is None else self._newest_of_sequence
         found: list[Entry] = []
-        while (missing := min(LISTED, limit - len(found))) > 0:
-            some = await self._ask(
-                self._client.zrange, PREFIX + _set(filter), most, least, desc=True, bylex=True, offset=0, num=missing
-            )
+        last: bytes | None = most
+        while last is not None and (missing := min(LISTED, limit - len(found))) > 0:
+            some, last = await look(filter, last, least, missing)
             found += [entry for entry in map(_entry, some) if since <= entry.created < until]
-            if len(some) < missing:
-                break
-            most = b"(" + some[-1][:16]  # ids are made a moment before: of the first ones some may be too new
+            # ids are made a moment before: of the first ones some may be too new
         return found
 
     async def read(self, filter: Filter, limit: int) -> list[Explanation]:
@@ -211,7 +256,7 @@ class ValkeyStore:
     async def delete_all(self, filter: Filter) -> int:
         """See `Store.delete_all`. Others may come in between."""
         count = 0
-        while entries := await self.latest(filter, MANY):
+        while entries := _few(await self.latest(filter, MANY)):
             count += await self._ask(self._forget, keys=[PREFIX], args=[UUID(entry.id).bytes for entry in entries])
             filter = replace(filter, before=entries[-1].id)  # what comes meanwhile is newer, and not meant
         return count
@@ -236,17 +281,36 @@ class ValkeyStore:
         for client in (self._client, self._keeping):
             await client.aclose()
 
+    async def _newest(self, filter: Filter, most: bytes, least: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
+        """The newest entries of ids from `least` up to but without `most`; the last id, if there may be more."""
+        bounds = (b"(" + most, b"[" + least)
+        some = await self._ask(
+            self._client.zrange, PREFIX + _set(filter), *bounds, desc=True, bylex=True, offset=0, num=limit
+        )
+        return some, some[-1][:ID] if len(some) == limit else None
+
+    async def _newest_of_sequence(
+        self, filter: Filter, most: bytes, least: bytes, limit: int
+    ) -> tuple[list[bytes], bytes | None]:
+        """Those of `_newest` that have the sequence: of the first `LISTED` with it, those that are in the set."""
+        hash = short_hash(filter.sequence or "")
+        bounds = (b"(" + hash + most, b"[" + hash + least)
+        last, some = await self._ask(self._search, keys=[PREFIX], args=[_set(filter), hash, *bounds, LISTED, limit])
+        return some, last and last[HASH:]
+
     async def _write(self, rows: list[Row]) -> None:
         if self.trouble is not None:
             raise StoreDown(self.trouble)
+        size = sum(len(record) for _, record, _ in rows)
+        parts = await asyncio.to_thread(_parts, rows) if size > AT_ONCE else _parts(rows)
         try:
-            await self._run_keep(rows)
+            await self._run_keep(parts)
         except ValkeyError as error:
             raise StoreError(self._failed(error)) from error
 
-    async def _run_keep(self, rows: list[Row]) -> None:
+    async def _run_keep(self, parts: list[bytes]) -> None:
         bounds: list[bytes | float] = [self._max_count, self._max_age, least_id(self._oldest())]
-        await self._keep(keys=[PREFIX], args=bounds + [part for row in rows for part in row])
+        await self._keep(keys=[PREFIX], args=[*bounds, *parts])
 
     async def _ask(self, function: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
         """Asks Valkey, unless it is known not to answer.
@@ -295,6 +359,11 @@ class ValkeyStore:
         return self._clock() - self._max_age
 
 
+def _parts(rows: list[Row]) -> list[bytes]:
+    """What `KEEP` takes of rows."""
+    return [part for entry, record, one in rows for part in (entry, record, hashes(one))]
+
+
 def _connect(url: str, connections: int) -> Valkey:
     try:
         _check_url(url)
@@ -333,6 +402,12 @@ def _set(filter: Filter) -> bytes:
     """The name of the set of all that passes, as `sets` in the scripts makes it."""
     version = "" if filter.version is None else filter.version
     return f"entries:{filter.model or ''}/{version}/{filter.label or ''}".encode()
+
+
+def _few(entries: list[Entry]) -> list[Entry]:
+    """The first of them, of not much more than `MANY_SEQUENCES` together."""
+    before = accumulate((entry.sequences for entry in entries), initial=0)
+    return [entry for entry, sequences in zip(entries, before, strict=False) if sequences < MANY_SEQUENCES]
 
 
 def _entry(member: bytes) -> Entry:

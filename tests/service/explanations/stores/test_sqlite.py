@@ -159,15 +159,17 @@ def test_a_file_of_a_newer_format_stops_the_start_and_keeps_all(path):
     run(path, lambda store: put(store, one))
     with another_program(path) as db:
         db.execute(f"PRAGMA user_version = {database.FORMAT + 1}")
-    with pytest.raises(StartupError, match=rf"of format 11 at most, received format {database.FORMAT + 1}"):
+    with pytest.raises(StartupError, match=rf"of format 12 at most, received format {database.FORMAT + 1}"):
         SQLiteStore(path, 5, 100)
     with another_program(path) as db:
         db.execute(f"PRAGMA user_version = {database.FORMAT}")
     assert stored(path) == [one.id]
 
 
-def test_a_file_of_this_format_from_before_it_had_an_id_is_kept(path):
-    made = [fresh() for _ in range(3)]
+@pytest.mark.parametrize("had_an_id", [True, False])
+def test_a_file_of_the_format_before_is_kept_and_found_by_sequence(path, had_an_id):
+    texts = [[f"{number} May", "a text of all"] for number in range(3)]
+    made = [fresh(texts=texts[number], steps=(5, 6)) for number in range(3)]
 
     async def fill(store):
         for one in made:
@@ -176,9 +178,17 @@ def test_a_file_of_this_format_from_before_it_had_an_id_is_kept(path):
 
     run(path, fill)
     with another_program(path) as db:
-        for statement in ("PRAGMA application_id = 0", "DROP TABLE numbers", "DROP TABLE holes"):
+        for statement in ("ALTER TABLE catalogue DROP COLUMN hashes", "PRAGMA user_version = 11"):
+            db.execute(statement)
+        for statement in () if had_an_id else ("PRAGMA application_id = 0", "DROP TABLE numbers", "DROP TABLE holes"):
             db.execute(statement)
     assert stored(path) == [made[1].id, made[0].id]
+
+    async def search(store):
+        found = [await store.latest(Filter(sequence=made[1].hash(index)), 5) for index in range(2)]
+        assert [[entry.id for entry in some] for some in found] == [[made[1].id], [made[1].id, made[0].id]]
+
+    run(path, search)
     newest = fresh()
     run(path, lambda store: put(store, newest))
     assert stored(path) == [newest.id, made[1].id, made[0].id]

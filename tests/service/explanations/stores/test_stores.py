@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from service.explanations.stores import contents, sqlite, valkey
+from service.explanations.stores import catalogue, contents, sqlite, valkey
 from service.explanations.stores.paging import pages
 from service.explanations.stores.sqlite import SQLiteStore
 from service.explanations.stores.store import Filter
 from service.explanations.stores.valkey import ValkeyStore
 from service.ragged import Ragged
-from tests.service.explanations.builders import at, explanation, put
+from tests.service.explanations.builders import at, explanation, put, text_explanation
 from tests.valkeys import valkey_server
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
@@ -261,9 +261,10 @@ def test_all_that_pass_a_filter_are_deleted(kept):
 
 @pytest.fixture
 def in_pages(monkeypatch):
-    """What is deleted is deleted two at a time."""
+    """What is deleted is deleted two at a time, in Valkey one of several sequences."""
     monkeypatch.setattr(sqlite, "UNTIDY", 2)
     monkeypatch.setattr(valkey, "MANY", 2)
+    monkeypatch.setattr(valkey, "MANY_SEQUENCES", 2)
 
 
 def test_what_comes_after_it_was_asked_for_is_not_deleted(kept, in_pages):
@@ -461,3 +462,165 @@ def test_what_is_put_together_is_kept_together_and_before_it_closes(kept):
     assert kept.do(put_and_close()) == [True] * 5
     kept.open()
     assert sorted(kept.ids()) == sorted(one.id for one in made)
+
+
+def random_sequences(*steps):
+    """Fields of an explanation of sequences that no other has, so many steps long each."""
+    values = [np.random.default_rng().standard_normal((n, 2)).astype(np.float32) for n in steps]
+    return {"steps": steps, "sequences": Ragged.of(values)}
+
+
+@pytest.fixture
+def room(kept):
+    """The store, of which no test fills the bound."""
+    kept.close()
+    kept.open(max_count=1000)
+    return kept
+
+
+def test_those_of_a_sequence_are_found_among_many_newest_first(room):
+    fields = random_sequences(5, 3)
+    first, second = (explanation(**fields).hash(index) for index in range(2))
+    old = room.put(**fields)
+    for _ in range(3):
+        room.put(count=60)
+        room.put(**random_sequences(4, 4))
+    pair = sorted(room.put(count=2, **{**fields, "model": "other", "labels": ["x", "y"]}), reverse=True)
+    newest = room.put(version=2, **fields)
+    room.put(count=20)
+    all = [newest, *pair, old]
+    for hash in (first, second):
+        assert room.ids(sequence=hash) == room.read(sequence=hash) == all
+    assert room.ids(sequence="0" * 64) == []
+    assert room.ids(sequence=first, limit=2) == room.read(sequence=first, limit=2) == all[:2]
+    assert room.ids(sequence=first, limit=2, before=all[1]) == all[2:]
+    assert room.ids(sequence=first, before=old) == []
+    assert room.ids(sequence=first, model="other") == room.ids(sequence=first, label="y") == pair
+    assert room.ids(sequence=first, version=2) == [newest]
+    assert room.ids(sequence=first, version=2, model="other") == room.ids(sequence=first, label="z") == []
+
+
+def test_those_of_a_sequence_are_looked_for_to_the_end(room, monkeypatch):
+    monkeypatch.setattr(valkey, "LISTED", 3)
+    monkeypatch.setattr(catalogue, "AT_A_TIME", 3)
+    fields = random_sequences(5)
+    hash = explanation(**fields).hash(0)
+    old = [room.put(model="other", **fields) for _ in range(2)][::-1]
+    new = [room.put(**fields) for _ in range(6)][::-1]
+    assert room.ids(sequence=hash) == new + old
+    assert room.ids(sequence=hash, model="other") == old
+    assert room.ids(sequence=hash, model="other", limit=1) == old[:1]
+    assert room.ids(sequence=hash, model="m") == new
+    assert room.ids(sequence=hash, model="nobody") == []
+
+
+def test_those_of_a_sequence_are_found_by_when_they_were_made(room, clock):
+    fields = random_sequences(5)
+    hash = explanation(**fields).hash(0)
+    old, middle, new = (room.put(**fields, **at(clock.now - ago)) for ago in (50, 30, 10))
+    room.put(**at(clock.now - 30))
+    before, after = (datetime.fromtimestamp(clock.now - ago, UTC) for ago in (40, 20))
+    assert room.ids(sequence=hash, since=before) == [new, middle]
+    assert room.ids(sequence=hash, until=after) == [middle, old]
+    assert room.ids(sequence=hash, since=before, until=after) == [middle]
+    clock.now += 75
+    assert room.ids(sequence=hash) == room.read(sequence=hash) == [new]
+
+
+def test_a_hash_is_of_one_sequence_not_of_where_one_ends_and_the_next_begins(room):
+    fields = random_sequences(2, 2)
+    made = explanation(**fields)
+    room.put(**fields)
+    across = made.hash(0)[8:16] + made.hash(1)[:8]
+    assert room.ids(sequence=across + "0" * 48) == []
+
+
+def test_a_long_request_is_found_by_every_sequence_of_it(room, monkeypatch):
+    monkeypatch.setattr(valkey, "AT_ONCE", 100)  # off the event loop
+    fields = random_sequences(*[1] * 3000)
+    id, made = room.put(**fields), explanation(**fields)
+    for index in (0, 1, 1499, 2999):
+        assert room.ids(sequence=made.hash(index)) == [id]
+
+
+def test_a_sequence_that_comes_again_in_a_request_is_found_once(room):
+    values = np.ones((3, 2), np.float32)
+    fields = {"steps": (3, 3), "sequences": Ragged.of([values, values])}
+    ids = [room.put(**fields), room.put(**fields)][::-1]
+    hash = explanation(**fields).hash(0)
+    assert room.ids(sequence=hash) == ids
+    assert room.delete(ids[0])
+    assert room.ids(sequence=hash) == ids[1:]
+
+
+def test_a_text_is_found_by_its_hash(room):
+    weights = np.full((2, 6), 1 / 6)
+    made = [text_explanation(weights, text, created=room.clock.now) for text in ("3. Mai", "3. Mär", "3. Mai")]
+    for one in made:
+        room.do(put_one(room.store, one))
+    assert room.ids(sequence=made[0].hash(0)) == [made[2].id, made[0].id]
+    assert room.ids(sequence=made[1].hash(0)) == [made[1].id]
+
+
+def test_where_inputs_are_not_kept_nothing_is_found_by_a_hash(room):
+    fields = random_sequences(5)
+    hash = explanation(**fields).hash(0)
+    one = explanation(**fields, created=room.clock.now)
+    room.do(put_one(room.store, one.without_inputs()))
+    with_inputs = room.put(**fields)
+    assert room.ids() == [with_inputs, one.id]
+    assert room.ids(sequence=hash) == [with_inputs]
+    assert room.delete_all(sequence=hash) == 1
+    assert room.ids() == [one.id]
+
+
+def test_what_is_deleted_is_not_found_by_its_hash_and_its_neighbours_are(room):
+    fields = [random_sequences(5, 4) for _ in range(3)]
+    made = [explanation(**some, created=room.clock.now) for some in fields]
+
+    async def keep():
+        await asyncio.gather(*(put(room.store, one) for one in made))
+
+    room.do(keep())
+    assert room.delete(made[0].id)
+    assert room.ids(sequence=made[0].hash(1)) == room.read(sequence=made[0].hash(1)) == []
+    for one in made[1:]:
+        for index in range(2):
+            assert room.ids(sequence=one.hash(index)) == room.read(sequence=one.hash(index)) == [one.id]
+    for one in made[1:]:
+        assert room.delete(one.id)
+        assert room.ids(sequence=one.hash(0)) == []
+
+
+def test_all_of_a_sequence_are_deleted(room, in_pages):
+    fields = random_sequences(5, 4)
+    hash = explanation(**fields).hash(1)
+    others = room.put(count=10)
+    for _ in range(3):
+        room.put(count=10, **fields)
+    other = room.put(model="other", **fields)
+    assert room.delete_all(sequence=hash, model="m") == 30
+    assert room.ids(sequence=hash) == [other]
+    assert room.delete_all(sequence=hash) == 1
+    assert sorted(room.ids(limit=100)) == sorted(others)
+    assert room.delete_all(sequence=hash) == 0
+
+
+def test_what_had_to_go_is_not_found_by_its_hash(kept):
+    fields = random_sequences(5)
+    hash = explanation(**fields).hash(0)
+    ids = [kept.put(**fields) for _ in range(4)] + kept.put(count=2) + [kept.put(**fields)]
+    assert kept.ids(sequence=hash) == kept.read(sequence=hash) == [ids[6], ids[3], ids[2]]
+
+
+def test_those_of_a_sequence_are_found_after_a_restart(room):
+    fields = random_sequences(5)
+    hash = explanation(**fields).hash(0)
+    id = room.put(**fields)
+    room.close()
+    room.open(max_count=1000)
+    assert room.ids(sequence=hash) == [id]
+
+
+async def put_one(store, one):
+    await put(store, one)

@@ -6,12 +6,14 @@ import subprocess
 import time
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 
 from service.errors import StartupError
 from service.explanations.stores import valkey as module
 from service.explanations.stores.store import Filter, StoreDown, StoreError
 from service.explanations.stores.valkey import ValkeyStore
+from service.ragged import Ragged
 from tests.scraping import wait_until
 from tests.service.explanations.builders import explanation, put
 from tests.valkeys import valkey_server
@@ -49,14 +51,16 @@ def keys(client):
 
 def test_what_goes_leaves_nothing_behind(server):
     async def fill_and_delete(store):
-        made = [fresh(model=f"m{i}", labels=[f"l{i}"]) for i in range(6)]
+        made = [fresh(model=f"m{i}", labels=[f"l{i}"] * 3, steps=(5, 6, 6)) for i in range(6)]
         for one in made:
             await put(store, one)
         with server.client() as client:
             found = keys(client)
-            assert len({key for key in found if key.startswith("record:")}) == 2
-            assert {key for key in found if not key.startswith("record:")} == {
-                *("entries://", "entries:/1/"),
+            beginnings = {bytes.fromhex(made[5].hash(i)[:4]).decode("latin-1") for i in range(3)}
+            for kind in ("record:", "hashes:"):
+                assert len({key for key in found if key.startswith(kind)}) == 2
+            assert {key for key in found if not key.startswith(("record:", "hashes:"))} == {
+                *("entries://", "entries:/1/", *(f"sequences:{two}" for two in beginnings)),
                 *(f"entries:m{i}/{version}/{label}" for i in (4, 5) for version in (1, "") for label in (f"l{i}", "")),
                 *(f"entries:/{version}/l{i}" for i in (4, 5) for version in (1, "")),
             }
@@ -68,6 +72,29 @@ def test_what_goes_leaves_nothing_behind(server):
             assert keys(client) == set()
 
     run(server, fill_and_delete, max_count=2)
+
+
+def test_what_is_much_work_to_forget_is_forgotten_by_and_by(server):
+    def long():
+        values = np.random.default_rng().standard_normal((3000, 2)).astype(np.float32)
+        return fresh(steps=(1,) * 3000, sequences=Ragged(values, np.ones(3000, np.int32)))
+
+    def there():
+        with server.client() as client:
+            return len([key for key in keys(client) if key.startswith("hashes:")])
+
+    async def fill(store):
+        for _ in range(12):
+            await put(store, long())
+
+    async def go_on(store):
+        assert 1 < there() < 12
+        for _ in range(3):
+            await put(store, fresh())
+        assert there() == 1
+
+    run(server, fill)
+    run(server, go_on, max_count=1)
 
 
 def test_records_expire_by_themselves_and_their_entries_with_the_next_put(server):
