@@ -105,7 +105,7 @@ class Ragged(Sequence[np.ndarray]):
                 self.values[start * self._time : stop * self._time], self.lengths[start:stop], time=self._time
             )
         first = int(self.starts[start])
-        last = first + int(self.lengths[start:stop].sum())
+        last = int(self.starts[stop]) if stop < len(self) else len(self.values)
         widths = None if self.widths is None else self.widths[start:stop]
         return Ragged(self.values[first:last], self.lengths[start:stop], widths)
 

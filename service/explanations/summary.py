@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from service.arrays import FloatArray
 from service.explanations.measures import concentrations, heaviest
-from service.explanations.record import Explanation, steps
+from service.explanations.record import Explanation, steps_of
 from service.ragged import Ragged
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -22,12 +22,16 @@ def weights_of(explanations: Sequence[Explanation], label: str | None) -> Ragged
         explanations: with attention over the steps of their sequences.
         label: None for any.
     """
-    parts: list[FloatArray] = []
+    parts: list[Ragged] = []
     for one in explanations:
-        if one.attention is not None:
-            named: Sequence[str | None] = one.labels or [None] * len(one)
-            parts += [steps(w) for w, name in zip(one.attention, named, strict=True) if label in (None, name)]
-    return Ragged.of(parts) if parts else None
+        if one.attention is None:
+            continue
+        weights = steps_of(one.attention)
+        if label is None:
+            parts.append(weights)
+        elif rows := [row for row, name in enumerate(one.labels or []) if name == label]:
+            parts.append(weights.take(np.array(rows)))
+    return Ragged.join(parts) if parts else None
 
 
 def summarize(weights: Ragged | None) -> dict[str, Any]:
