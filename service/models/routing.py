@@ -50,20 +50,20 @@ class Routing:
         if name is None:
             expected = f"the name of a model, one of {', '.join(self.names) or '(none is served)'}"
             raise Invalid.at("/model", expected, "nothing")
-        if name not in self.names:
-            raise NotFound(f"expected a model out of {self.names}, received {name!r:.60}{self._why(name, number)}")
-        numbers = sorted(version.number for version in self.served if version.name == name)
         why = self._why(name, number)
+        if name not in self.names:
+            raise NotFound(f"expected a model out of {self.names}, received {name!r:.60}{why}")
+        numbers = sorted(version.number for version in self.served if version.name == name)
         raise NotFound(f"expected a version of {name} out of {numbers}, received {number}{why}")
+
+    def is_default(self, version: Version) -> bool:
+        """Whether it answers the requests that name its model and no version."""
+        return self._table.get((version.name, None)) is version
 
     def _why(self, name: str, number: int | None) -> str:
         """What is wrong with the version that was asked for, if it is there and refused."""
         refused = (one for one in self._refused if one.name == name and number in (None, one.number))
         return next((f"; {one.key} is there, but cannot be served: {one.fault}" for one in refused), "")
-
-    def is_default(self, version: Version) -> bool:
-        """Whether it answers the requests that name its model and no version."""
-        return self._table.get((version.name, None)) is version
 
     def _pin(self, name: str, number: int) -> None:
         pinned, newest = self._table.get((name, number)), self._table.get((name, None))

@@ -29,3 +29,9 @@ def store(request, tmp_path_factory) -> Iterator[str]:
         return
     with valkey_server() as server:
         yield server.url
+
+
+@pytest.fixture
+def doubtful_dates() -> list[str]:
+    """Texts, of some of which a wide search finds another answer than a narrow one."""
+    return [f"{day} {month} {year}" for day in range(10, 16) for month in range(10, 16) for year in (17, 30, 43)]

@@ -95,6 +95,7 @@ class Load(threading.Thread):
 
     def __enter__(self):
         self.start()
+        wait_until(lambda: self.answers)  # what happens next happens under load
         return self
 
     def __exit__(self, *_):
